@@ -1,0 +1,82 @@
+"""The errors of promptcache, by who must act.
+
+PromptCacheError
+    OptionError             the caller: a policy, ttl or option that is not allowed
+    UnsupportedClientError  the caller: a client or model that cannot be cached
+    AttachedError           the caller: a client that serves another cache already
+    PlanningError           us: a request that could not be read or planned
+        UnreadableBodyError
+    StoreError              the store
+    RemoteError             the provider
+
+None of them stops a model call unless the cache is strict: a request that cannot be
+planned goes out as the framework built it.
+"""
+
+__all__ = [
+    "AttachedError",
+    "OptionError",
+    "PlanningError",
+    "PromptCacheError",
+    "RemoteError",
+    "StoreError",
+    "UnreadableBodyError",
+    "UnsupportedClientError",
+]
+
+
+class PromptCacheError(Exception):
+    """Base of every error that promptcache raises."""
+
+
+class OptionError(PromptCacheError, ValueError):
+    """A policy, ttl or option is not one of the allowed ones.
+
+    It is also a `ValueError`, so that frameworks built on pydantic report it as a
+    validation error of the field that carries it.
+    """
+
+    def __init__(self, option: str, value: object, allowed: str) -> None:
+        super().__init__(f"`{option}` cannot be {value!r}; allowed: {allowed}.")
+        self.option = option
+        self.value = value
+        self.allowed = allowed
+
+
+class UnsupportedClientError(PromptCacheError):
+    """The client or model is none that promptcache can plan for."""
+
+    def __init__(self, what: object, supported: str) -> None:
+        name = f"{type(what).__module__}.{type(what).__qualname__}"
+        super().__init__(f"`{name}` cannot be cached; supported: {supported}.")
+        self.supported = supported
+
+
+class AttachedError(PromptCacheError):
+    """The client serves another `PromptCache` already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The client is attached to another PromptCache; attach the client that "
+            "it was made from, or pass the same cache."
+        )
+
+
+class PlanningError(PromptCacheError):
+    """A request could not be planned."""
+
+
+class UnreadableBodyError(PlanningError):
+    """A request body has a shape that no outline can be made from."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The request body cannot be read: {why}.")
+        self.why = why
+
+
+class StoreError(PromptCacheError):
+    """A store failed."""
+
+
+class RemoteError(PromptCacheError):
+    """The provider refused or failed an operation of ours."""

@@ -1,0 +1,122 @@
+"""What a caller may say: per model, per call, or for everything inside a `with`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from promptcache.errors import OptionError
+from promptcache.ttl import Ttl, read_ttl
+
+__all__ = ["CallOptions", "current_options", "entered", "options"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """What the caller said; None is "nothing said"."""
+
+    tenant: str | None = None
+    """Whose request it is. Tenants never share history, keys or handles."""
+    conversation: str | None = None
+    """Which conversation it continues; else that is told from its prefix."""
+    ttl: Ttl | None = None
+    """Lifetime of the breakpoints that we place."""
+    enabled: bool | None = None
+    """False leaves the request as the framework built it."""
+
+    @classmethod
+    def read(cls, said: "Mapping[str, Any] | CallOptions | bool | None") -> "CallOptions":
+        """Read options as a call gives them: a dict, True, False or None.
+
+        Raises:
+            OptionError: A name or a value is not allowed.
+        """
+        if said is None or isinstance(said, bool):
+            return cls(enabled=said)
+        if isinstance(said, CallOptions):
+            return said
+        names = [field.name for field in fields(cls)]
+        if not isinstance(said, Mapping):
+            allowed = f"a dict of {', '.join(names)}, True, False or None"
+            raise OptionError("prompt_cache", said, allowed)
+        unknown = sorted(set(said) - set(names))
+        if unknown:
+            raise OptionError("prompt_cache", unknown[0], ", ".join(names))
+        return cls(
+            tenant=_text("tenant", said.get("tenant")),
+            conversation=_text("conversation", said.get("conversation")),
+            ttl=None if said.get("ttl") is None else read_ttl(said["ttl"]),
+            enabled=_flag(said.get("enabled")),
+        )
+
+    def over(self, base: "CallOptions") -> "CallOptions":
+        """Return these options, with `base` where nothing is said."""
+        if self == _NOTHING:
+            return base
+        return CallOptions(
+            tenant=base.tenant if self.tenant is None else self.tenant,
+            conversation=(
+                base.conversation if self.conversation is None else self.conversation
+            ),
+            ttl=base.ttl if self.ttl is None else self.ttl,
+            enabled=base.enabled if self.enabled is None else self.enabled,
+        )
+
+
+_NOTHING = CallOptions()
+_current: ContextVar[CallOptions] = ContextVar("promptcache_options", default=_NOTHING)
+
+
+@contextmanager
+def options(
+    *,
+    tenant: str | None = None,
+    conversation: str | None = None,
+    ttl: str | timedelta | None = None,
+    enabled: bool | None = None,
+) -> Iterator[None]:
+    """Set options for every model call inside the `with`, in this thread or task.
+
+    An inner `with` overrides an outer one, and the options of a call override both.
+
+    Args:
+        tenant: Whose requests they are.
+        conversation: Which conversation they continue.
+        ttl: Lifetime of the breakpoints that are placed.
+        enabled: False leaves requests as the framework built them.
+
+    Raises:
+        OptionError: A value is not allowed.
+    """
+    said = CallOptions.read(
+        {"tenant": tenant, "conversation": conversation, "ttl": ttl, "enabled": enabled}
+    )
+    token = entered(said)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def entered(said: CallOptions) -> "Token[CallOptions]":
+    """Lay options over the current ones until the token's variable is reset."""
+    return _current.set(said.over(_current.get()))
+
+
+def current_options() -> CallOptions:
+    """Return the options of the enclosing `with options(...)` blocks."""
+    return _current.get()
+
+
+def _text(name: str, value: object) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return value
+    raise OptionError(name, value, "a non-empty string")
+
+
+def _flag(value: object) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    raise OptionError("enabled", value, "True or False")

@@ -1,0 +1,188 @@
+"""Where a breakpoint would be worth a slot, the most valuable place first.
+
+Rule 1: a block that may not carry a marker hands it to the one before.
+Rule 2: a prefix below the provider's minimum is no candidate.
+Rule 3: what changes on every call is never the last block of a candidate.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from promptcache.ttl import Ttl
+from promptcache.outline import Outline
+from promptcache.planning.policies import Policy
+from promptcache.planning.reasons import Reason
+from promptcache.planning.slots import Rules
+
+__all__ = ["NOTHING_KNOWN", "Candidate", "Past", "candidates", "tail_chance"]
+
+SLACK = 0.85
+"""Sizes are estimates: a prefix within 15 % of the minimum is taken to reach it."""
+
+PRIOR_WEIGHT = 8
+"""Observations that the prior counts for, so that a few of them can turn it."""
+
+_WRITE = {"5m": 1.25, "30m": 1.25, "1h": 2.0, "12h": 2.0}
+_READ = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What earlier requests say about this one; positions are this request's."""
+
+    shared: int = -1
+    """Deepest block that an earlier request had too, in the same prefix."""
+    entry: int = -1
+    """Deepest block at which an earlier request placed a breakpoint still alive."""
+    volatile: int | None = None
+    """Last block of the first part of the head that was another on every call so far.
+
+    The tools are one part, and so is each system block.
+    """
+    repeated: int = 0
+    """Requests like this one whose tail came again in a later request."""
+    lost: int = 0
+    """Requests like this one whose tail did not, for its lifetime."""
+
+
+NOTHING_KNOWN = Past()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place worth a slot."""
+
+    position: int
+    ttl: Ttl
+    reason: Reason
+
+
+def candidates(
+    outline: Outline,
+    *,
+    rules: Rules,
+    policy: Policy,
+    past: Past,
+    ttl: Ttl | None = None,
+) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+    """Return the places worth a slot, best first, and notes on what is left out."""
+    lives = _lifetimes(policy, rules.ttls[0], ttl)
+    notes: list[str] = []
+    tail = _markable(outline, outline.length - 1)
+    if lives.tail is not None and policy.name == "auto":
+        chance = tail_chance(outline, past)
+        if chance <= _break_even(lives.tail):
+            notes.append(f"tail not written: {chance:.0%} likely to be read again")
+            tail = -1
+    found = (
+        Candidate(position, life, reason)
+        for position, life, reason in _places(outline, rules, past, lives, tail)
+        if life is not None and _reaches(outline, position, rules)
+    )
+    if past.volatile is not None:
+        notes.append(f"{outline.place(past.volatile)} changes on every call")
+    return tuple(found), tuple(notes)
+
+
+def tail_chance(outline: Outline, past: Past) -> float:
+    """Return how likely the end of this request comes again while it lives.
+
+    The priors are those of the traffic that was studied: agent loops repeat nearly
+    every tail, chats about a third, single questions one in eight.
+    """
+    if outline.forced or not (outline.has_tools or outline.has_answers):
+        prior = 0.12
+    elif outline.has_tools:
+        prior = 0.9 if outline.has_answers else 0.5
+    else:
+        prior = 0.35
+    seen = past.repeated + past.lost
+    return (PRIOR_WEIGHT * prior + past.repeated) / (PRIOR_WEIGHT + seen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lifetimes:
+    tools: Ttl | None
+    system: Ttl | None
+    history: Ttl | None
+    tail: Ttl | None
+
+
+def _lifetimes(policy: Policy, default: Ttl, ttl: Ttl | None) -> _Lifetimes:
+    if policy.name == "auto":
+        life = ttl or default
+        return _Lifetimes(life, life, life, life)
+    given = (policy.tools, policy.system, policy.history, policy.tail)
+    return _Lifetimes(*(ttl if life and ttl else life for life in given))
+
+
+def _break_even(ttl: Ttl) -> float:
+    """Return the chance of a reading from which on a write pays."""
+    return (_WRITE[ttl] - 1) / (_WRITE[ttl] - _READ)
+
+
+def _places(
+    outline: Outline, rules: Rules, past: Past, lives: _Lifetimes, tail: int
+) -> Iterator[tuple[int, Ttl | None, Reason]]:
+    """Yield every place worth a breakpoint, the dearest to lose first."""
+    units = outline.blocks.units
+    head = _markable(outline, _head_end(outline, past))
+    shared = _markable(outline, past.shared)
+    deepest = tail if tail > head else shared
+    if tail > head:
+        yield tail, lives.tail, "tail"
+    # Beyond the look-back of the deepest breakpoint an entry must be named itself.
+    entry = _markable(outline, past.entry)
+    if head < entry < deepest and units[deepest] - units[entry] >= rules.lookback:
+        yield entry, lives.history, "previous"
+    yield from _heads(outline, head, lives)
+    if shared > head:
+        yield shared, lives.history, "shared"
+    if tail > head:
+        stable = _markable(outline, outline.message_end(len(outline.starts) - 2))
+        if stable > head:
+            yield stable, lives.history, "stable"
+        floor = max(head, entry)
+        for position in _spaced(outline, floor, tail, rules.lookback):
+            yield position, lives.history, "spaced"
+    for position in range(outline.tools_end, head):
+        yield from _heads(outline, _markable(outline, position), lives)
+    if head >= outline.tools_end:
+        yield from _heads(outline, _markable(outline, outline.tools_end - 1), lives)
+
+
+def _heads(
+    outline: Outline, position: int, lives: _Lifetimes
+) -> Iterator[tuple[int, Ttl | None, Reason]]:
+    if position >= outline.tools_end:
+        yield position, lives.system, "system"
+    elif position >= 0:
+        yield position, lives.tools, "tools"
+
+
+def _head_end(outline: Outline, past: Past) -> int:
+    if past.volatile is None:
+        return outline.system_end - 1
+    return past.volatile - 1 if past.volatile >= outline.tools_end else -1
+
+
+def _spaced(outline: Outline, floor: int, tail: int, step: int) -> Iterator[int]:
+    """Yield places a look-back apart, from the tail backwards to the floor."""
+    units = outline.blocks.units
+    reached = units[tail]
+    for position in range(tail - 1, floor, -1):
+        if units[position] <= reached - step and not outline.blocks.refusals[position]:
+            reached = units[position]
+            yield position
+
+
+def _markable(outline: Outline, position: int) -> int:
+    """Return the last block up to a position that may carry a breakpoint, or -1."""
+    refusals = outline.blocks.refusals
+    while position >= 0 and refusals[position]:
+        position -= 1
+    return position
+
+
+def _reaches(outline: Outline, position: int, rules: Rules) -> bool:
+    return outline.blocks.tokens[position] >= SLACK * rules.minimum_tokens

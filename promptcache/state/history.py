@@ -1,0 +1,197 @@
+"""Which prefixes were seen, where entries live, and which tails came again.
+
+Rule 1: a history holds digests, times and counts; no text, no names.
+Rule 2: it is bounded: the prefix used least recently goes first.
+Rule 3: a tail counts as lost only when its lifetime is over.
+
+Digests contain the model and the tenant, so prefixes of two tenants never meet.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+
+from promptcache.outline import Outline
+from promptcache.planning.candidates import Past
+from promptcache.planning.plan import Plan
+from promptcache.ttl import TTL_SECONDS
+
+__all__ = ["DEFAULT_NODES", "History"]
+
+DEFAULT_NODES = 500_000
+
+_A_HABIT = 2
+"""Calls that must have differed before the next one is expected to."""
+
+_MAX_KINDS = 10_000
+_MAX_OPEN = 10_000
+
+
+@dataclass(slots=True)
+class _Node:
+    """A prefix that some request had."""
+
+    uses: int = 0
+    """Requests that went on from here; counted in tools and system only."""
+    branches: int = 0
+    """Different blocks that came next; counted in tools and system only."""
+    alive_until: float = 0.0
+    """End of the entry that a breakpoint here wrote, if one did."""
+
+
+@dataclass(slots=True)
+class _Tail:
+    """A request whose end may come again."""
+
+    digest: bytes
+    kind: bytes
+    until: float
+    came_again: bool = False
+
+
+class History:
+    """What the requests of this process have shown; safe from many threads."""
+
+    def __init__(self, max_nodes: int = DEFAULT_NODES) -> None:
+        """Start empty.
+
+        Args:
+            max_nodes: Prefixes to remember.
+        """
+        self._max_nodes = max_nodes
+        self._lock = Lock()
+        self._nodes: OrderedDict[bytes, _Node] = OrderedDict()
+        self._open: deque[_Tail] = deque()
+        self._tails: dict[bytes, _Tail] = {}
+        self._counts: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def past(self, outline: Outline, *, now: float) -> Past:
+        """Return what is known of a request that is about to be sent."""
+        with self._lock:
+            self._close_tails(now)
+            shared = self._shared(outline)
+            self._note_repeats(outline, shared)
+            volatile = self._volatile(outline)
+            kind = _kind(outline, volatile)
+            repeated, lost = self._counts.get(kind, (0, 0))
+            return Past(
+                shared=shared,
+                entry=self._entry(outline, shared, now),
+                volatile=volatile,
+                repeated=repeated,
+                lost=lost,
+            )
+
+    def record(self, outline: Outline, plan: Plan, past: Past, *, now: float) -> None:
+        """Remember a request that is being sent.
+
+        Args:
+            outline: The request.
+            plan: Its breakpoints, which write or refresh entries.
+            past: What `past` said of it.
+            now: The start of the request, from which lifetimes count.
+        """
+        digests = outline.blocks.digests
+        with self._lock:
+            self._count_branches(outline)
+            for position in range(past.shared + 1, outline.length):
+                self._node(digests[position])
+            for point in plan.breakpoints:
+                node = self._node(digests[point.position])
+                node.alive_until = max(node.alive_until, now + TTL_SECONDS[point.ttl])
+            if outline.length:
+                self._open_tail(outline, past, now)
+            while len(self._nodes) > self._max_nodes:
+                self._nodes.popitem(last=False)
+
+    def _node(self, digest: bytes) -> _Node:
+        node = self._nodes.get(digest)
+        if node is None:
+            node = self._nodes[digest] = _Node()
+        else:
+            self._nodes.move_to_end(digest)
+        return node
+
+    def _shared(self, outline: Outline) -> int:
+        nodes, digests = self._nodes, outline.blocks.digests
+        for position in range(outline.length - 1, -1, -1):
+            if digests[position] in nodes:
+                return position
+        return -1
+
+    def _entry(self, outline: Outline, shared: int, now: float) -> int:
+        nodes, digests = self._nodes, outline.blocks.digests
+        for position in range(shared, -1, -1):
+            node = nodes.get(digests[position])
+            if node is not None and node.alive_until > now:
+                return position
+        return -1
+
+    def _volatile(self, outline: Outline) -> int | None:
+        """Return the first block of the head that differs on every call."""
+        digests = outline.blocks.digests
+        for position, before in _boundaries(outline):
+            node = self._nodes.get(before)
+            if node is None or digests[position] in self._nodes:
+                continue
+            if node.branches == node.uses >= _A_HABIT:
+                return position
+        return None
+
+    def _count_branches(self, outline: Outline) -> None:
+        digests = outline.blocks.digests
+        for position, before in _boundaries(outline):
+            node = self._node(before)
+            node.uses += 1
+            node.branches += digests[position] not in self._nodes
+
+    def _note_repeats(self, outline: Outline, shared: int) -> None:
+        digests = outline.blocks.digests
+        for position in range(outline.system_end, shared + 1):
+            tail = self._tails.pop(digests[position], None)
+            if tail is not None:
+                tail.came_again = True
+                self._count(tail.kind, repeated=1)
+
+    def _open_tail(self, outline: Outline, past: Past, now: float) -> None:
+        digest = outline.blocks.digests[outline.length - 1]
+        if digest in self._tails:
+            return
+        tail = _Tail(digest, _kind(outline, past.volatile), now + TTL_SECONDS["5m"])
+        self._tails[digest] = tail
+        self._open.append(tail)
+        if len(self._open) > _MAX_OPEN:
+            self._tails.pop(self._open.popleft().digest, None)
+
+    def _close_tails(self, now: float) -> None:
+        while self._open and self._open[0].until <= now:
+            tail = self._open.popleft()
+            if not tail.came_again:
+                self._tails.pop(tail.digest, None)
+                self._count(tail.kind, lost=1)
+
+    def _count(self, kind: bytes, *, repeated: int = 0, lost: int = 0) -> None:
+        counts = self._counts.pop(kind, (0, 0))
+        self._counts[kind] = (counts[0] + repeated, counts[1] + lost)
+        if len(self._counts) > _MAX_KINDS:
+            self._counts.popitem(last=False)
+
+
+def _boundaries(outline: Outline) -> Iterator[tuple[int, bytes]]:
+    """Yield where the tools and each system block end, and the prefix before them."""
+    if outline.tools_end:
+        yield outline.tools_end - 1, outline.blocks.root
+    for position in range(outline.tools_end, outline.system_end):
+        yield position, outline.digest_before(position)
+
+
+def _kind(outline: Outline, volatile: int | None) -> bytes:
+    """Return what requests have in common whose tails are counted together."""
+    head = outline.system_end if volatile is None else volatile
+    turns = b"+" if outline.has_answers else b"-"
+    form = b"!" if outline.forced else b"?"
+    return outline.digest_before(min(head, outline.system_end)) + turns + form

@@ -1,0 +1,67 @@
+"""Anthropic's Messages API, on every platform that the `anthropic` SDK reaches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptcache.ttl import Ttl
+from promptcache.outline import Outline
+from promptcache.planning.plan import Plan
+from promptcache.planning.slots import Rules
+from promptcache.providers.anthropic import apply as writing
+from promptcache.providers.anthropic import facts, wire
+from promptcache.providers.anthropic.blocks import ADVISORY
+from promptcache.providers.anthropic.usage import read_usage
+from promptcache.receipts.usage import Usage
+
+__all__ = ["ANTHROPIC", "AnthropicProvider"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicProvider:
+    """How the core speaks with this provider; see `promptcache.providers.Provider`."""
+
+    name: str = "anthropic"
+    ttls: tuple[Ttl, ...] = ("5m", "1h")
+
+    def rules(
+        self,
+        model: str,
+        host: str,
+        overrides: Mapping[str, Mapping[str, Any]] | None,
+    ) -> tuple[Rules, bool]:
+        """Return what is accepted, and whether that is known for this model."""
+        row = facts.model_facts(model, overrides)
+        rules = Rules(
+            max_breakpoints=facts.MAX_BREAKPOINTS,
+            minimum_tokens=row.minimum_tokens,
+            lookback=facts.LOOKBACK,
+            ttls=self.ttls,
+            automatic=facts.HOSTS[host].automatic,
+            advisory=ADVISORY,
+        )
+        return rules, not row.assumed
+
+    def outline(
+        self, body: Mapping[str, Any], *, host: str, tenant: str | None
+    ) -> Outline:
+        """Read a body of `POST /v1/messages`."""
+        return wire.outline(body, host=facts.HOSTS[host], tenant=tenant)
+
+    def apply(
+        self, body: Mapping[str, Any], outline: Outline, plan: Plan
+    ) -> dict[str, Any]:
+        """Return the body with the plan's breakpoints."""
+        return writing.apply(body, outline, plan)
+
+    def usage(self, reported: Mapping[str, Any]) -> Usage:
+        """Read the `usage` object of a message."""
+        return read_usage(reported)
+
+    def is_our_fault(self, status: int, message: str) -> bool:
+        """Tell whether a refusal names fields that a plan may add."""
+        bad_request = 400
+        return status == bad_request and "cache_control" in message
+
+
+ANTHROPIC = AnthropicProvider()

@@ -1,0 +1,53 @@
+"""Anthropic's usage objects, read into the one meaning that receipts have.
+
+Its `input_tokens` are those after the last breakpoint; ours are the whole prompt.
+Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptcache.receipts.usage import Usage
+
+__all__ = ["merge_usage", "read_usage"]
+
+
+def read_usage(reported: Mapping[str, Any]) -> Usage:
+    """Read the `usage` of a message; what it does not say stays unknown."""
+    uncached = _count(reported, "input_tokens")
+    read = _count(reported, "cache_read_input_tokens")
+    split = reported.get("cache_creation")
+    lives = split if isinstance(split, Mapping) else {}
+    written_5m = _count(lives, "ephemeral_5m_input_tokens")
+    written_1h = _count(lives, "ephemeral_1h_input_tokens")
+    written = _count(reported, "cache_creation_input_tokens")
+    if written is None and written_5m is not None and written_1h is not None:
+        written = written_5m + written_1h
+    if written == 0:
+        written_5m, written_1h = 0, 0
+    parts = (uncached, read, written)
+    known = [part for part in parts if part is not None]
+    return Usage(
+        input_tokens=sum(known) if len(known) == len(parts) else None,
+        read_tokens=read,
+        written_tokens=written,
+        written_5m_tokens=written_5m,
+        written_1h_tokens=written_1h,
+        output_tokens=_count(reported, "output_tokens"),
+    )
+
+
+def merge_usage(start: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a later report of a stream over an earlier one.
+
+    Counts in `message_delta` are cumulative, and what it leaves out or sends as null
+    stays what `message_start` said: the split by lifetime stands only there.
+    """
+    merged = dict(start)
+    merged.update({key: value for key, value in more.items() if value is not None})
+    return merged
+
+
+def _count(reported: Mapping[str, Any], name: str) -> int | None:
+    value = reported.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,1 @@
+"""What a request really used, cost and how long it took."""

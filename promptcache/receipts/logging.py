@@ -1,0 +1,62 @@
+"""Events in Python's own logging."""
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from promptcache.receipts.events import Event, Settled
+from promptcache.receipts.receipt import Receipt
+
+__all__ = ["LoggingListener"]
+
+_LOGGER = logging.getLogger("promptcache")
+_LOGGER.addHandler(logging.NullHandler())
+
+
+class LoggingListener:
+    """Logs what it is told: answers at DEBUG, everything else at WARNING.
+
+    The record has the event's name as `prompt_cache_event` and its fields as the
+    dict `prompt_cache`, for formatters that write structured logs.
+    """
+
+    def __init__(self, logger: logging.Logger = _LOGGER) -> None:
+        self._logger = logger
+
+    def __call__(self, event: Event) -> None:
+        """Log one event."""
+        settled = isinstance(event, Settled)
+        level = logging.DEBUG if settled else logging.WARNING
+        if not self._logger.isEnabledFor(level):
+            return
+        fields = event.receipt.as_dict() if isinstance(event, Settled) else _of(event)
+        text = _line(event.receipt) if isinstance(event, Settled) else _text(fields)
+        name = type(event).__name__
+        extra = {"prompt_cache_event": name, "prompt_cache": fields}
+        self._logger.log(level, "%s: %s", name, text, extra=extra)
+
+
+def _of(event: Event) -> dict[str, Any]:
+    return asdict(event)
+
+
+def _text(fields: dict[str, Any]) -> str:
+    known = ((key, value) for key, value in fields.items() if value not in (None, ()))
+    return ", ".join(f"{key}={value}" for key, value in known)
+
+
+def _line(receipt: Receipt) -> str:
+    usage = receipt.usage
+    return (
+        f"{receipt.model} read {_number(usage.read_tokens)} and wrote "
+        f"{_number(usage.written_tokens)} of {_number(usage.input_tokens)} tokens, "
+        f"cost {_usd(receipt.cost_usd)}, saved {_usd(receipt.saved_usd)}"
+    )
+
+
+def _number(value: int | None) -> str:
+    return "?" if value is None else str(value)
+
+
+def _usd(value: float | None) -> str:
+    return "?" if value is None else f"${value:.6f}"

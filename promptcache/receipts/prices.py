@@ -1,0 +1,246 @@
+"""What tokens cost, from the price list of `genai-prices`.
+
+Rule 1: what has no known price has no cost: `None`, never zero.
+Rule 2: the list is the one that is installed; nothing here uses the network.
+Rule 3: the list is asked once per model, tier and quarter of an hour; after that a
+cost is a handful of multiplications.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from promptcache.receipts.usage import Usage
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelPrice
+
+__all__ = ["Cost", "GenaiPrices", "Prices"]
+
+_STEP_SECONDS = 900
+_STANDARD = frozenset({"auto", "default", "standard"})
+_TIER_KEYS = ("processing", "service_tier", "speed")
+_MILLION = Decimal(1_000_000)
+_DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a request cost, and what it would have cost without a cache."""
+
+    usd: float
+    """What was billed, in US dollars."""
+    without_caching_usd: float
+    """The same tokens, all of the prompt at the plain input price, in US dollars."""
+
+    @property
+    def saved_usd(self) -> float:
+        """What the cache saved, in US dollars; negative if writing cost more."""
+        return self.without_caching_usd - self.usd
+
+
+@runtime_checkable
+class Prices(Protocol):
+    """A source of prices."""
+
+    def cost(
+        self,
+        provider: str,
+        model: str,
+        usage: Usage,
+        *,
+        tier: str | None = None,
+        at: float | None = None,
+    ) -> Cost | None:
+        """Return what one request cost.
+
+        Args:
+            provider: The provider's or the platform's name, such as `anthropic`.
+            model: The model as the request or the answer spells it.
+            usage: The tokens of this one request, since a price may depend on the
+                size of the prompt.
+            tier: The service tier, such as `batch` or `fast`; standard if not given.
+            at: When the request was made, in UTC seconds; today if not given.
+
+        Returns:
+            The cost, or `None` if the price or a token count it needs is unknown.
+        """
+        ...
+
+
+class GenaiPrices:
+    """The prices that come with the installed `genai-prices`.
+
+    Written tokens of unreported lifetime are priced as living for five minutes. A
+    token count that is not reported only matters if its price differs from that of
+    plain input, so a provider that writes for free need not report what it wrote.
+    """
+
+    def load(self) -> None:
+        """Read the price list, which takes up to a second, ahead of the first cost."""
+        _bands("anthropic", "", None, None)
+
+    def cost(
+        self,
+        provider: str,
+        model: str,
+        usage: Usage,
+        *,
+        tier: str | None = None,
+        at: float | None = None,
+    ) -> Cost | None:
+        """Return what one request cost, as `Prices` describes."""
+        if usage.input_tokens is None:
+            return None
+        step = None if at is None else int(at // _STEP_SECONDS)
+        for band in _bands(provider, model, tier, step):
+            if usage.input_tokens > band.above:
+                return band.cost(usage, usage.input_tokens)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """US dollars per million tokens, for prompts of more than `above` tokens."""
+
+    above: int
+    input: Decimal
+    read: Decimal
+    written_5m: Decimal
+    written_1h: Decimal | None
+    output: Decimal | None
+
+    def cost(self, usage: Usage, input_tokens: int) -> Cost | None:
+        written = _lifetimes(usage, free=self.written_5m == self.input)
+        if written is None or (usage.read_tokens or 0) + sum(written) > input_tokens:
+            return None
+        output = _part(usage.output_tokens, self.output)
+        extras = (
+            self._extra(usage.read_tokens, self.read),
+            self._extra(written[0], self.written_5m),
+            self._extra(written[1], self.written_1h),
+        )
+        if output is None:
+            return None
+        billed = plain = input_tokens * self.input + output
+        for extra in extras:
+            if extra is None:
+                return None
+            billed += extra
+        return Cost(float(billed / _MILLION), float(plain / _MILLION))
+
+    def _extra(self, tokens: int | None, price: Decimal | None) -> Decimal | None:
+        return _part(tokens, None if price is None else price - self.input)
+
+
+def _part(tokens: int | None, price: Decimal | None) -> Decimal | None:
+    if tokens == 0 or price == 0:
+        return Decimal(0)
+    return None if tokens is None or price is None else tokens * price
+
+
+def _lifetimes(usage: Usage, *, free: bool) -> tuple[int, int] | None:
+    """Return what was written for 5 minutes and for 1 hour, together all of it."""
+    total, short, long = (
+        usage.written_tokens,
+        usage.written_5m_tokens,
+        usage.written_1h_tokens,
+    )
+    if total is None and short is not None and long is not None:
+        total = short + long
+    if total is None:
+        return (0, 0) if free and not short and not long else None
+    if long is None:
+        long = 0 if short is None else total - short
+    return (total - long, long) if 0 <= long <= total - (short or 0) else None
+
+
+@lru_cache(maxsize=512)
+def _bands(
+    provider: str, model: str, tier: str | None, step: int | None
+) -> tuple[_Band, ...]:
+    """Return the bands of a model's price, largest prompts first; none if unknown."""
+    for platform, name in _spellings(provider, model):
+        try:
+            price = _price(platform, name, tier, step)
+        except LookupError:
+            continue
+        return () if price is None else _bands_of(price)
+    return ()
+
+
+def _spellings(provider: str, model: str) -> Iterator[tuple[str, str]]:
+    """Yield the platform and model names to look for, the most exact first."""
+    name = model.rsplit("/", 1)[-1]
+    platform = "aws" if "anthropic." in name else provider
+    yield provider, model
+    yield platform, name
+    undated = name.partition("@")[0] if "@" in name else _DATE.sub("", name)
+    yield platform, undated
+
+
+def _price(
+    platform: str, model: str, tier: str | None, step: int | None
+) -> "ModelPrice | None":
+    # Imported here, since it takes half a second and many processes never need it.
+    from genai_prices import Usage as ListUsage  # noqa: PLC0415
+    from genai_prices import calc_price  # noqa: PLC0415
+
+    at = (
+        None
+        if step is None
+        else datetime.fromtimestamp(step * _STEP_SECONDS, tz=timezone.utc)
+    )
+
+    def listed(context: dict[str, str] | None) -> "ModelPrice":
+        return calc_price(
+            ListUsage(input_tokens=0, output_tokens=0),
+            model,
+            provider_id=platform,
+            genai_request_timestamp=at,
+            price_context=context,
+        ).model_price
+
+    standard = listed(None)
+    if tier is None or tier in _STANDARD:
+        return standard
+    special = listed(dict.fromkeys(_TIER_KEYS, tier))
+    # The list answers with the standard price where it knows none for the tier.
+    return None if special == standard else special
+
+
+def _bands_of(price: "ModelPrice") -> tuple[_Band, ...]:
+    names = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
+    listed = [getattr(price, f"{name}_mtok", None) for name in names]
+    starts = {tier.start for entry in listed for tier in getattr(entry, "tiers", ())}
+    bands = []
+    for above in [*sorted(starts, reverse=True), -1]:
+        plain, read, short, long, output = (_rate(entry, above) for entry in listed)
+        if plain is None:
+            return ()
+        bands.append(
+            _Band(
+                above=above,
+                input=plain,
+                read=plain if read is None else read,
+                written_5m=plain if short is None else short,
+                written_1h=plain if short is None and long is None else long,
+                output=output,
+            )
+        )
+    return tuple(bands)
+
+
+def _rate(entry: object, above: int) -> Decimal | None:
+    """Return the price per million for prompts just over `above` tokens."""
+    if entry is None or isinstance(entry, Decimal):
+        return entry
+    rate: Decimal = entry.base  # type: ignore[attr-defined]
+    for tier in entry.tiers:  # type: ignore[attr-defined]
+        if tier.start <= above:
+            rate = tier.price
+    return rate

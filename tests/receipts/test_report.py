@@ -1,0 +1,198 @@
+"""The report: bounded, honest about unknowns, readable."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptcache.receipts.receipt import Receipt
+from promptcache.receipts.report import Report, _dollars, _short
+from promptcache.receipts.usage import Usage
+
+counts = st.none() | st.integers(0, 10**15)
+amounts = st.none() | st.floats(0, 1e12)
+
+
+def receipt(model="claude-a", **values):
+    base = {"provider": "anthropic", "at": 0.0, "policy": "auto"}
+    return Receipt(model=model, **{**base, **values})
+
+
+def report(*receipts):
+    filled = Report()
+    for each in receipts:
+        filled.add(each)
+    return filled
+
+
+def test_sums_per_model_and_in_all():
+    """Tokens, money and requests are summed per model and for all models."""
+    full = {
+        "usage": Usage(100, 80, 10, 4, 6, 5),
+        "cost_usd": 1.0,
+        "without_caching_usd": 3.0,
+    }
+    table = report(receipt(**full), receipt(**full), receipt("b", **full)).as_dict()
+    first, second = table["models"]
+
+    assert (first["model"], first["requests"], first["input_tokens"]) == (
+        "claude-a",
+        2,
+        200,
+    )
+    assert (first["saved_usd"], first["read_share"], second["requests"]) == (
+        4.0,
+        0.8,
+        1,
+    )
+    assert (table["total"]["written_1h_tokens"], table["total"]["cost_usd"]) == (
+        18,
+        3.0,
+    )
+    assert table["total"]["unknown"] == {}
+
+
+def test_unknown_is_counted_and_not_zero():
+    """What no request reported is `None`, and what some did not is counted."""
+    table = report(
+        receipt(usage=Usage(100, 80), cost_usd=1.0), receipt(usage=Usage(50))
+    ).as_dict()["total"]
+
+    assert (table["output_tokens"], table["saved_usd"]) == (None, None)
+    assert (table["read_tokens"], table["read_share"]) == (80, 0.8)
+    assert (table["unknown"]["read_tokens"], table["unknown"]["output_tokens"]) == (
+        1,
+        2,
+    )
+    assert "input_tokens" not in table["unknown"]
+
+
+def test_text_marks_unknowns():
+    """Unknown is a question mark, and an incomplete sum ends with one."""
+    text = str(report(receipt(usage=Usage(100, 80)), receipt(usage=Usage(50))))
+    row = text.splitlines()[1].split()
+
+    assert row[:5] == ["claude-a", "2", "150", "80?", "80.0"]
+    assert row[5:] == ["?"] * 8
+
+
+def test_zero_is_shown_as_zero():
+    """A reported zero is not taken for unknown."""
+    cells = str(report(receipt(usage=Usage.zero(), cost_usd=0.0))).splitlines()[1]
+
+    assert cells.split()[1:] == ["1", "0", "0", "?", "0", "0", "0", "$0", *"????"]
+
+
+def test_models_are_bounded():
+    """The 201st model and all later ones are summed as `other`."""
+    table = report(*(receipt(f"m{n}") for n in range(300))).as_dict()
+    *kept, other = table["models"]
+
+    assert len(kept) == 200
+    assert (other["model"], other["requests"]) == ("other", 100)
+    assert table["total"]["requests"] == 300
+
+
+def test_quantiles_of_the_first_token():
+    """The p50 and p95 are those of single requests; sums are left out."""
+    waits = [receipt(first_token_s=n / 100) for n in range(1, 101)]
+    total = report(*waits, receipt(first_token_s=99.0, requests=2)).as_dict()["total"]
+
+    assert (total["first_token_p50_s"], total["first_token_p95_s"]) == (0.5, 0.95)
+
+
+def test_quantiles_stay_close_in_bounded_memory():
+    """Of many requests only some are kept, evenly, and always the same ones."""
+    filled = report(*(receipt(first_token_s=float(n)) for n in range(5000)))
+    total = filled.as_dict()["total"]
+
+    assert total["first_token_p50_s"] == pytest.approx(2500, rel=0.02)
+    assert total["first_token_p95_s"] == pytest.approx(4750, rel=0.02)
+    assert len(filled._total._samples._kept) <= 512
+
+
+@given(
+    st.lists(
+        st.builds(
+            receipt,
+            st.text(max_size=80).map(lambda name: name.replace("\n", "")),
+            usage=st.builds(Usage, *[counts] * 6),
+            cost_usd=amounts,
+            without_caching_usd=amounts,
+            first_token_s=st.none() | st.floats(0, 9999),
+        ),
+        max_size=4,
+    )
+)
+def test_text_fits_100_columns(receipts):
+    """Whatever the names and numbers, no line is longer than 100 characters."""
+    assert max(map(len, str(report(*receipts)).split("\n"))) <= 100
+
+
+def test_html_is_escaped():
+    """A model's name cannot inject markup into a notebook."""
+    html = report(receipt("<script>"))._repr_html_()
+
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_rich_renders_a_table():
+    """With rich installed the report is a table of one row per model and a total."""
+    rich_table = pytest.importorskip("rich.table")
+    table = report(receipt("a[bold]"), receipt("b")).__rich__()
+
+    assert isinstance(table, rich_table.Table)
+    assert table.row_count == 3
+
+
+def test_without_rich_the_text_is_shown(monkeypatch):
+    """Without rich the report is its plain text."""
+    monkeypatch.setitem(sys.modules, "rich.table", None)
+    filled = report(receipt())
+
+    assert filled.__rich__() == str(filled)
+
+
+def test_many_threads_lose_nothing():
+    """Receipts of many threads are all counted."""
+    filled = Report()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(filled.add, [receipt(usage=Usage(1))] * 2000))
+    total = filled.as_dict()["total"]
+
+    assert (total["requests"], total["input_tokens"]) == (2000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        pytest.param(0, "0", id="zero"),
+        pytest.param(9999, "9999", id="four digits"),
+        pytest.param(12_345, "12.3k", id="k"),
+        pytest.param(999_600, "1.00M", id="rounds up"),
+        pytest.param(99_960, "100k", id="loses a decimal"),
+        pytest.param(3_700_000, "3.70M", id="M"),
+        pytest.param(5 * 10**15, "5e+03T", id="beyond"),
+    ],
+)
+def test_short_numbers(number, text):
+    """Counts are shown with three or four digits and a unit."""
+    assert _short(number) == text
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        pytest.param(0.0, "$0", id="zero"),
+        pytest.param(0.00002, "$2e-05", id="tiny is not zero"),
+        pytest.param(0.0123, "$0.0123", id="cents"),
+        pytest.param(-1.5, "-$1.50", id="lost"),
+        pytest.param(12_345.0, "$12.3k", id="large"),
+    ],
+)
+def test_dollars(usd, text):
+    """Money keeps enough digits to differ from nothing."""
+    assert _dollars(usd) == text

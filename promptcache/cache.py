@@ -1,0 +1,341 @@
+"""`PromptCache`: what happens to one request, from the framework's body to its receipt.
+
+Rule 1: the parts meet only here; each of them knows nothing of the others.
+Rule 2: an error of ours sends the request as the framework built it.
+Rule 3: no lock is held over I/O, and nothing here waits.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from threading import Lock, Thread
+from typing import Any
+
+from promptcache.clock import Clock, SystemClock
+from promptcache.errors import OptionError, PromptCacheError, UnreadableBodyError
+from promptcache.factsfile import read_facts
+from promptcache.options import CallOptions, current_options
+from promptcache.outline import Outline
+from promptcache.planning.plan import Plan, plan
+from promptcache.planning.policies import Policy
+from promptcache.providers import Client, Facts, Provider, Request, attach_client
+from promptcache.receipts.collect import Collector, active_collectors, deliver
+from promptcache.receipts.events import (
+    BodyUnreadable,
+    Event,
+    Listener,
+    MarkersChanged,
+    ModelAssumed,
+    PlanningFailed,
+    RetriedUnplanned,
+    Settled,
+    UsageMissing,
+)
+from promptcache.receipts.listeners import Listeners
+from promptcache.receipts.logging import LoggingListener
+from promptcache.receipts.prices import GenaiPrices, Prices
+from promptcache.receipts.receipt import Receipt
+from promptcache.receipts.report import Report
+from promptcache.receipts.usage import Usage
+from promptcache.state.history import History
+from promptcache.ttl import Ttl
+
+__all__ = ["Prepared", "PromptCache"]
+
+REFUSED_SECONDS = 24 * 3600
+"""How long a model that refused our fields is left alone on its host."""
+
+_MAX_REMEMBERED = 1_000
+
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request on its way: what was decided, and what its receipt will need."""
+
+    request: Request
+    body: Mapping[str, Any]
+    """What to send; the very body of the request where nothing was changed."""
+    options: CallOptions
+    policy: str
+    started: float
+    plan: Plan = field(default_factory=Plan)
+    breakpoints: tuple[str, ...] = ()
+    facts_known: bool = True
+    attempts: int = 0
+    first_token: float | None = None
+    collectors: tuple[Collector, ...] = ()
+    receipt: Receipt | None = None
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether what is sent differs from what the framework built."""
+        return self.body is not self.request.body
+
+
+class PromptCache:
+    """Plans the prompt caching of every request that passes, and writes receipts.
+
+    One instance serves any number of models, clients, threads and event loops, and
+    learns from all of them; tenants are kept apart. It sends no request of its own.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | str = "auto",
+        *,
+        listeners: Iterable[Listener] = (),
+        prices: Prices | None = None,
+        facts: Facts | None = None,
+        strict: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        """Set a cache up; nothing is opened, created or sent.
+
+        Args:
+            policy: What makes plans, or its name.
+            listeners: Told of every event, first of all of every receipt.
+            prices: What tokens cost; else the prices that `genai-prices` ships.
+            facts: Provider rules by model name, laid over those that ship and
+                those in the file that `PROMPTCACHE_FACTS` names.
+            strict: Raise our own errors instead of sending unplanned requests.
+            clock: Where time comes from.
+
+        Raises:
+            OptionError: An argument is not allowed.
+        """
+        self.policy = Policy.named(policy)
+        self.strict = strict
+        self.clock: Clock = SystemClock() if clock is None else clock
+        self._prices: Prices = GenaiPrices() if prices is None else prices
+        self._facts = {**read_facts(os.environ.get("PROMPTCACHE_FACTS")), **(facts or {})}
+        self._listeners = Listeners((LoggingListener(), *listeners))
+        self._history = History()
+        self._report = Report()
+        self._lock = Lock()
+        self._refused: dict[tuple[str, str, str], float] = {}
+        self._assumed: set[str] = set()
+
+    def __copy__(self) -> "PromptCache":
+        """Return itself: what a copied model learns, its original learns too."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "PromptCache":
+        """Return itself, as `__copy__` does."""
+        return self
+
+    def attach(self, client: Client) -> Client:
+        """Return a client of a provider's SDK whose requests this cache plans.
+
+        The client that is passed in stays as it is; both share one connection pool.
+
+        Raises:
+            UnsupportedClientError: It is of no SDK that is supported.
+            AttachedError: It is attached to another cache.
+        """
+        attached = attach_client(client, self)
+        if isinstance(self._prices, GenaiPrices):
+            # Half a second of reading tables, which no answer should wait for.
+            Thread(target=self._prices.load, name="promptcache-prices", daemon=True).start()
+        return attached
+
+    def collect(self) -> "Collector":
+        """Return a context manager whose `receipts` are those of what runs inside.
+
+        It covers this thread or task and what these start; it may be entered again.
+        """
+        return Collector()
+
+    def report(self) -> Report:
+        """Return what was read, written and saved so far, by model."""
+        return self._report
+
+    def listen(self, listener: Listener) -> None:
+        """Tell a listener of every event from now on."""
+        self._listeners.add(listener)
+
+    def check_ttl(self, ttl: Ttl | None, provider: Provider) -> None:
+        """Refuse a lifetime that a provider does not have.
+
+        Raises:
+            OptionError: It is the given one, or one that the policy names.
+        """
+        for asked in (ttl, *self.policy.ttls):
+            if asked is not None and asked not in provider.ttls:
+                raise OptionError("ttl", asked, ", ".join(provider.ttls))
+
+    def prepare(self, request: Request) -> Prepared:
+        """Plan a request that is about to be sent.
+
+        Raises:
+            PromptCacheError: It cannot be planned, and the cache is strict.
+        """
+        options = current_options()
+        is_off = self.policy.name == "off" or options.enabled is False
+        prepared = Prepared(
+            request=request,
+            body=request.body,
+            options=options,
+            policy="off" if is_off else self.policy.name,
+            started=self.clock.now(),
+            collectors=active_collectors(),
+        )
+        try:
+            self._plan(prepared)
+        except UnreadableBodyError as error:
+            name, model = request.provider.name, request.model or None
+            self._fail(error, BodyUnreadable(name, model, error.why))
+        except Exception as error:  # noqa: BLE001 - the call survives any error of ours
+            name, model = request.provider.name, request.model or None
+            self._fail(error, PlanningFailed.of(name, model, error))
+        return prepared
+
+    def refuse(self, prepared: Prepared, status: int, message: str) -> bool:
+        """Take note of a refusal; tell whether to send the request unplanned now."""
+        request = prepared.request
+        if not prepared.is_planned:
+            return False
+        if not request.provider.is_our_fault(status, message):
+            return False
+        with self._lock:
+            if len(self._refused) >= _MAX_REMEMBERED:
+                self._refused.clear()
+            self._refused[self._key(request)] = self.clock.now() + REFUSED_SECONDS
+        prepared.body = request.body
+        prepared.plan = Plan(notes=("refused",))
+        prepared.breakpoints = ()
+        name = request.provider.name
+        self._listeners(RetriedUnplanned(name, request.model, status, message))
+        return True
+
+    def settle(
+        self,
+        prepared: Prepared,
+        reported: Mapping[str, Any] | None,
+        *,
+        model: str | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        """Write the receipt of a request that was answered; only the first counts.
+
+        Args:
+            prepared: What `prepare` returned.
+            reported: The usage as the provider sent it, or None if it did not.
+            model: The model that answered.
+            message_id: The provider's id of the answer.
+        """
+        if prepared.receipt is not None:
+            return
+        try:
+            self._settle(prepared, reported, model, message_id)
+        except Exception as error:  # noqa: BLE001 - the answer is there; it survives us
+            name = prepared.request.provider.name
+            event = PlanningFailed.of(name, prepared.request.model, error)
+            self._listeners(event)
+
+    def _plan(self, prepared: Prepared) -> None:
+        request, options = prepared.request, prepared.options
+        provider = request.provider
+        rules, known = provider.rules(request.model, request.host, self._facts)
+        prepared.facts_known = known
+        if not known:
+            self._note_assumed(request)
+        self.check_ttl(options.ttl, provider)
+        outline = provider.outline(
+            request.body, host=request.host, tenant=options.tenant
+        )
+        now = prepared.started
+        past = self._history.past(outline, now=now)
+        if prepared.policy != "off" and not self._is_refused(request, now):
+            prepared.plan = plan(
+                outline, rules=rules, policy=self.policy, past=past, ttl=options.ttl
+            )
+            prepared.body = provider.apply(request.body, outline, prepared.plan)
+            prepared.breakpoints = _described(outline, prepared.plan)
+        self._history.record(outline, prepared.plan, past, now=now)
+        if prepared.plan.dropped or prepared.plan.shortened:
+            self._listeners(
+                MarkersChanged(
+                    provider.name,
+                    request.model,
+                    prepared.plan.dropped,
+                    prepared.plan.shortened,
+                )
+            )
+
+    def _settle(
+        self,
+        prepared: Prepared,
+        reported: Mapping[str, Any] | None,
+        model: str | None,
+        message_id: str | None,
+    ) -> None:
+        request, now = prepared.request, self.clock.now()
+        provider = request.provider
+        usage = Usage() if reported is None else provider.usage(reported)
+        tier = None if reported is None else reported.get("service_tier")
+        cost = self._prices.cost(
+            provider.name,
+            model or request.model,
+            usage,
+            tier=tier,
+            at=prepared.started,
+        )
+        first = prepared.first_token
+        dropped = [f"dropped {path}" for path in prepared.plan.dropped]
+        shortened = [f"shortened {path}" for path in prepared.plan.shortened]
+        prepared.receipt = receipt = Receipt(
+            provider=provider.name,
+            model=model or request.model,
+            at=prepared.started,
+            policy=prepared.policy,
+            facts="known" if prepared.facts_known else "assumed",
+            usage=usage,
+            cost_usd=None if cost is None else cost.usd,
+            without_caching_usd=None if cost is None else cost.without_caching_usd,
+            first_token_s=None if first is None else max(first - prepared.started, 0.0),
+            total_s=max(now - prepared.started, 0.0),
+            breakpoints=prepared.breakpoints,
+            attempts=max(prepared.attempts, 1),
+            tenant=prepared.options.tenant,
+            conversation=prepared.options.conversation,
+            notes=(*dropped, *shortened, *prepared.plan.notes),
+            id=message_id,
+        )
+        deliver(receipt, prepared.collectors)
+        self._report.add(receipt)
+        if usage.input_tokens is None:
+            why = "no usage was reported" if reported is None else "it is incomplete"
+            self._listeners(UsageMissing(provider.name, request.model, why))
+        self._listeners(Settled(receipt))
+
+    def _fail(self, error: Exception, event: Event) -> None:
+        self._listeners(event)
+        if self.strict:
+            if isinstance(error, PromptCacheError):
+                raise error
+            raise PromptCacheError(f"planning failed: {error!r}") from error
+
+    def _note_assumed(self, request: Request) -> None:
+        with self._lock:
+            if request.model in self._assumed or len(self._assumed) >= _MAX_REMEMBERED:
+                return
+            self._assumed.add(request.model)
+        self._listeners(ModelAssumed(request.provider.name, request.model))
+
+    def _is_refused(self, request: Request, now: float) -> bool:
+        return self._refused.get(self._key(request), 0.0) > now
+
+    @staticmethod
+    def _key(request: Request) -> tuple[str, str, str]:
+        return (request.provider.name, request.model, request.host)
+
+
+def _described(outline: Outline, decided: Plan) -> tuple[str, ...]:
+    points = [
+        f"{outline.place(point.position)} {point.ttl} {point.reason}"
+        for point in decided.breakpoints
+    ]
+    if decided.automatic is not None:
+        points.append(f"automatic {decided.automatic} fixed")
+    return tuple(points)

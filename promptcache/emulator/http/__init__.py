@@ -1,0 +1,1 @@
+"""The emulated providers over HTTP, on the loopback interface only."""

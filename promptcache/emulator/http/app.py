@@ -1,0 +1,58 @@
+"""All endpoints as one ASGI application."""
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from promptcache.emulator.anthropic_messages import error_body
+from promptcache.emulator.anthropic_service import AnthropicService
+from promptcache.emulator.control import control_routes
+from promptcache.emulator.http.anthropic import MessagesApi
+from promptcache.emulator.http.batches import BatchesApi
+from promptcache.emulator.http.dropping import Dropping
+from promptcache.emulator.machine import Machine
+
+__all__ = ["build_app"]
+
+MESSAGES = "/v1/messages"
+VERTEX = (
+    "/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{target}"
+)
+BEDROCK = "/model/{model:path}/invoke"
+
+
+def build_app(machine: Machine) -> ASGIApp:
+    """Return the application that serves a machine."""
+    request_ids = machine.ids("req")
+
+    async def unknown(request: Request, _error: Exception) -> Response:
+        body = error_body("not_found_error", request.url.path, next(request_ids))
+        return Response(
+            orjson.dumps(body), status_code=404, media_type="application/json"
+        )
+
+    app = Starlette(
+        routes=[*_anthropic_routes(machine), *control_routes(machine)],
+        exception_handlers={404: unknown},
+    )
+    return Dropping(app)
+
+
+def _anthropic_routes(machine: Machine) -> list[Route]:
+    service = AnthropicService(machine)
+    messages = MessagesApi(machine, service)
+    batches = BatchesApi(machine, service)
+    batch = f"{MESSAGES}/batches/{{id}}"
+    return [
+        Route(MESSAGES, messages.create, methods=["POST"]),
+        Route(f"{MESSAGES}/count_tokens", messages.count_tokens, methods=["POST"]),
+        Route(f"{MESSAGES}/batches", batches.create, methods=["POST"]),
+        Route(batch, batches.retrieve, methods=["GET"]),
+        Route(f"{batch}/results", batches.results, methods=["GET"]),
+        Route(VERTEX, messages.vertex, methods=["POST"]),
+        Route(BEDROCK, messages.bedrock, methods=["POST"]),
+        Route(f"{BEDROCK}-with-response-stream", messages.bedrock, methods=["POST"]),
+    ]

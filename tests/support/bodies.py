@@ -41,9 +41,21 @@ odd_blocks = st.sampled_from(
         {"type": "thinking", "thinking": "hm", "signature": "s"},
         {"type": "redacted_thinking", "data": "x"},
         {"type": "some_new_block", "value": 1.5},
-        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"}},
-        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}},
-        {"type": "tool_use", "id": "code", "name": "f", "input": {}, "caller": {"type": "code_execution_20250825", "tool_id": "s"}},
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/png", "data": "iVBO"},
+        },
+        {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": "d"},
+        },
+        {
+            "type": "tool_use",
+            "id": "code",
+            "name": "f",
+            "input": {},
+            "caller": {"type": "code_execution_20250825", "tool_id": "s"},
+        },
         {"type": "tool_result", "tool_use_id": "code", "content": "r"},
         {"type": "text", "text": "cited", "citations": []},
     ]
@@ -96,7 +108,10 @@ def tools(draw: st.DrawFn) -> dict[str, Any]:
                 lambda text: {
                     "name": "f",
                     "description": text * draw(st.sampled_from([1, 200])),
-                    "input_schema": {"type": "object", "properties": {"z": {}, "a": {}}},
+                    "input_schema": {
+                        "type": "object",
+                        "properties": {"z": {}, "a": {}},
+                    },
                 }
             )
         )
@@ -112,7 +127,9 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     body: dict[str, Any] = {"model": "claude-sonnet-5-5", "max_tokens": 9}
     if draw(st.booleans()):
         body["tools"] = draw(st.lists(tools(), max_size=5))
-    system = draw(st.one_of(st.none(), texts, st.lists(marked(text_blocks), max_size=4)))
+    system = draw(
+        st.one_of(st.none(), texts, st.lists(marked(text_blocks), max_size=4))
+    )
     if system is not None:
         body["system"] = system
     body["messages"] = draw(st.lists(messages(), max_size=8))
@@ -172,12 +189,15 @@ def breakpoints(body: dict[str, Any]) -> dict[str, str]:
 
 
 def faults(body: dict[str, Any], *, limit: int = 4) -> list[str]:
-    """Return why the provider would refuse the markers of a body; none if it takes it."""
+    """Return why the provider would refuse the markers of a body."""
     found = list(_misplaced(body))
     order = list(breakpoints(body).values())
     automatic = body.get("cache_control")
     if automatic is not None:
-        if automatic.get("type") != "ephemeral" or automatic.get("ttl", "5m") not in RANK:
+        if (
+            automatic.get("type") != "ephemeral"
+            or automatic.get("ttl", "5m") not in RANK
+        ):
             found.append("automatic form")
         target = _automatic_target(body)
         if target is not None and target in breakpoints(body):
@@ -193,7 +213,7 @@ def faults(body: dict[str, Any], *, limit: int = 4) -> list[str]:
     return found
 
 
-def _misplaced(body: dict[str, Any]) -> Iterator[str]:
+def _misplaced(body: dict[str, Any]) -> Iterator[str]:  # noqa: C901 - a list of rules
     code = {
         block.get("id")
         for _, block in blocks(body)

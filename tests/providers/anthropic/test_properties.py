@@ -3,13 +3,14 @@
 import copy
 import json
 
+from bodies import bodies, breakpoints, faults, messages, strip, unmarked
 from hypothesis import given
 from hypothesis import strategies as st
+
 from promptcache.planning.candidates import Past
 from promptcache.planning.plan import plan
 from promptcache.planning.policies import Policy
 from promptcache.providers.anthropic import ANTHROPIC
-from tests.bodies import bodies, breakpoints, faults, messages, strip, unmarked
 
 POLICIES = (
     Policy.auto(),
@@ -94,9 +95,7 @@ def test_legal_markers_stay(body):
     """A caller's marker that is legal beside the others keeps place and lifetime."""
     if faults(body):
         return
-    sent = planned(
-        body, policy=Policy.auto(), host="anthropic", ttl=None, past=Past()
-    )
+    sent = planned(body, policy=Policy.auto(), host="anthropic", ttl=None, past=Past())
 
     assert breakpoints(body).items() <= breakpoints(sent).items()
     assert sent.get("cache_control") == body.get("cache_control")

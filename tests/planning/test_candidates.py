@@ -1,0 +1,416 @@
+"""Where breakpoints go, request by request."""
+
+import pytest
+
+from promptcache.planning.candidates import NOTHING_KNOWN, Past, tail_chance
+from promptcache.planning.plan import Plan, plan
+from promptcache.planning.policies import Policy
+from promptcache.providers.anthropic import ANTHROPIC
+
+LONG = "word " * 800
+"""A thousand tokens or so."""
+SHORT = "word"
+TOOL = {"name": "f", "description": LONG, "input_schema": {"type": "object"}}
+FORCED = {"tool_choice": {"type": "tool", "name": "f"}}
+THINKING = {"type": "thinking", "thinking": LONG, "signature": "s"}
+AUTO = Policy.auto()
+
+
+def text(value=LONG):
+    return {"type": "text", "text": value}
+
+
+def user(*blocks):
+    return {"role": "user", "content": list(blocks) or [text()]}
+
+
+def assistant(*blocks):
+    return {**user(*blocks), "role": "assistant"}
+
+
+def call(number=0):
+    return {"type": "tool_use", "id": f"t{number}", "name": "f", "input": {}}
+
+
+def result(number=0):
+    return {"type": "tool_result", "tool_use_id": f"t{number}", "content": LONG}
+
+
+def body(*messages, **fields):
+    return {"model": "claude-sonnet-5-5", "messages": list(messages), **fields}
+
+
+def agent(*messages, **fields):
+    return body(*messages, tools=[TOOL], system=[text()], **fields)
+
+
+def planned(given, *, past=NOTHING_KNOWN, policy=AUTO, ttl=None, host="anthropic"):
+    """Return the plan of a body."""
+    rules, _ = ANTHROPIC.rules(given["model"], host, None)
+    outline = ANTHROPIC.outline(given, host=host, tenant=None)
+    return plan(outline, rules=rules, policy=policy, past=past, ttl=ttl)
+
+
+def points(given, **how):
+    """Return where the plan's breakpoints stand, and why."""
+    outline = ANTHROPIC.outline(given, host=how.get("host", "anthropic"), tenant=None)
+    return [
+        f"{outline.place(point.position)} {point.reason}"
+        for point in planned(given, **how).breakpoints
+    ]
+
+
+STEPS = [message for _ in range(3) for message in (assistant(call()), user(result()))]
+
+
+@pytest.mark.parametrize(
+    ("given", "past", "expected"),
+    [
+        pytest.param(
+            agent(user()),
+            NOTHING_KNOWN,
+            ["tools[0] tools", "system[0] system", "messages[0].content[0] tail"],
+            id="agent-first-request",
+        ),
+        pytest.param(
+            agent(user(), assistant(call()), user(result())),
+            Past(shared=2, entry=2),
+            [
+                "system[0] system",
+                "messages[0].content[0] shared",
+                "messages[1].content[0] stable",
+                "messages[2].content[0] tail",
+            ],
+            id="agent-second-request",
+        ),
+        pytest.param(
+            agent(user(), *STEPS),
+            NOTHING_KNOWN,
+            [
+                "tools[0] tools",
+                "system[0] system",
+                "messages[5].content[0] stable",
+                "messages[6].content[0] tail",
+            ],
+            id="agent-taken-up-later",
+        ),
+        pytest.param(body(user()), NOTHING_KNOWN, [], id="one-shot-question"),
+        pytest.param(
+            body(user(), system=[text()]),
+            NOTHING_KNOWN,
+            ["system[0] system"],
+            id="one-shot-with-a-system-prompt",
+        ),
+        pytest.param(
+            agent(user(), **FORCED),
+            NOTHING_KNOWN,
+            ["tools[0] tools", "system[0] system"],
+            id="forced-tool",
+        ),
+        pytest.param(
+            agent(user(), assistant(), user(), output_config={"format": {"type": "x"}}),
+            NOTHING_KNOWN,
+            ["tools[0] tools", "system[0] system"],
+            id="forced-format",
+        ),
+        pytest.param(
+            body(user(), assistant(), user(), system=[text()]),
+            NOTHING_KNOWN,
+            [
+                "system[0] system",
+                "messages[1].content[0] stable",
+                "messages[2].content[0] tail",
+            ],
+            id="chat",
+        ),
+        pytest.param(
+            agent(user()) | {"system": [text(), text("now")]},
+            Past(shared=1, volatile=2),
+            [
+                "tools[0] tools",
+                "system[0] system",
+                "messages[0].content[0] tail",
+            ],
+            id="volatile-second-system-block",
+        ),
+        pytest.param(
+            agent(user()),
+            Past(shared=0, volatile=1),
+            ["tools[0] tools", "messages[0].content[0] tail"],
+            id="volatile-system-prompt",
+        ),
+        pytest.param(
+            agent(user(), **FORCED),
+            Past(volatile=0),
+            [],
+            id="volatile-tools",
+        ),
+        pytest.param(
+            body(user(text(SHORT)), tools=[TOOL], **FORCED),
+            NOTHING_KNOWN,
+            ["tools[0] tools"],
+            id="tools-only",
+        ),
+        pytest.param(
+            body(user(text(SHORT)), tools=[{"name": "f"}], system=SHORT),
+            NOTHING_KNOWN,
+            [],
+            id="below-the-minimum",
+        ),
+        pytest.param(
+            agent(user(), assistant(call()), user(result()), assistant(THINKING)),
+            NOTHING_KNOWN,
+            ["tools[0] tools", "system[0] system", "messages[2].content[0] tail"],
+            id="thinking-at-the-tail",
+        ),
+        pytest.param(
+            agent(user(text(), text(""))),
+            NOTHING_KNOWN,
+            ["tools[0] tools", "system[0] system", "messages[0].content[0] tail"],
+            id="empty-text-at-the-tail",
+        ),
+        pytest.param(
+            agent(user(), {"role": "system", "content": LONG}),
+            NOTHING_KNOWN,
+            ["tools[0] tools", "system[0] system", "messages[0].content[0] tail"],
+            id="system-turn-at-the-tail",
+        ),
+        pytest.param(
+            body(user(), assistant(), user(text(SHORT)), system=[text()], **FORCED),
+            Past(shared=2, entry=-1),
+            ["system[0] system", "messages[1].content[0] shared"],
+            id="few-shot-examples",
+        ),
+        pytest.param(
+            agent(user(*[text("x" * 40)] * 100)),
+            NOTHING_KNOWN,
+            [
+                "system[0] system",
+                "messages[0].content[59] spaced",
+                "messages[0].content[79] spaced",
+                "messages[0].content[99] tail",
+            ],
+            id="100-blocks-at-once",
+        ),
+        pytest.param(
+            body(user(), tools=[TOOL, {**TOOL, "defer_loading": True}], **FORCED),
+            NOTHING_KNOWN,
+            ["tools[0] tools"],
+            id="deferred-tool-last",
+        ),
+        pytest.param(
+            agent(assistant(call()), user(*[text(SHORT)] * 30))
+            | {"tools": [TOOL, {**TOOL, "defer_loading": True}], "system": []},
+            Past(shared=1, entry=1),
+            [
+                "tools[0] tools",
+                "messages[0].content[0] stable",
+                "messages[1].content[9] spaced",
+                "messages[1].content[29] tail",
+            ],
+            id="entry-that-ends-on-a-deferred-tool",
+        ),
+    ],
+)
+def test_auto(given, past, expected):
+    """What is likely to come again is marked, the dearest to lose first."""
+    assert points(given, past=past) == expected
+
+
+@pytest.mark.parametrize(
+    ("new", "reason"),
+    [
+        pytest.param(19, "shared", id="within-the-look-back"),
+        pytest.param(20, "previous", id="beyond-it"),
+        pytest.param(25, "previous", id="far-beyond"),
+    ],
+)
+def test_the_entry_before_is_named_beyond_the_look_back(new, reason):
+    """An entry that the tail's look-back would not reach gets a breakpoint."""
+    given = agent(user(), user(*[text(SHORT)] * new))
+
+    assert f"messages[0].content[0] {reason}" in points(
+        given, past=Past(shared=2, entry=2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        pytest.param("anthropic", "shared", id="run-is-one-position"),
+        pytest.param("bedrock", "previous", id="run-is-many"),
+    ],
+)
+def test_parallel_calls(host, reason):
+    """Whether a run of calls pushes the entry out of reach depends on the host."""
+    calls = assistant(*[call(number) for number in range(25)])
+    results = user(*[result(number) for number in range(25)])
+    found = points(
+        agent(user(), calls, results), host=host, past=Past(shared=2, entry=2)
+    )
+
+    assert f"messages[0].content[0] {reason}" in found
+
+
+def test_why_a_tail_is_not_written():
+    """A plan says what it decided against."""
+    assert planned(body(user())).notes == (
+        "tail not written: 12% likely to be read again",
+    )
+
+
+def test_what_changes_is_named():
+    """A plan names the block that is another on every call."""
+    assert planned(agent(user()), past=Past(volatile=1)).notes == (
+        "system[0] changes on every call",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "prior"),
+    [
+        pytest.param(body(user()), 0.12, id="question"),
+        pytest.param(agent(user(), **FORCED), 0.12, id="forced"),
+        pytest.param(agent(user()), 0.5, id="agent-first"),
+        pytest.param(agent(user(), assistant(), user()), 0.9, id="agent"),
+        pytest.param(body(user(), assistant(), user()), 0.35, id="chat"),
+    ],
+)
+def test_chances_of_a_tail(given, prior):
+    """Priors hold at first and turn with what is seen."""
+    outline = ANTHROPIC.outline(given, host="anthropic", tenant=None)
+
+    assert tail_chance(outline, NOTHING_KNOWN) == pytest.approx(prior)
+    assert tail_chance(outline, Past(lost=1_000)) < 0.01
+    assert tail_chance(outline, Past(repeated=1_000)) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("past", "ttl", "written"),
+    [
+        pytest.param(Past(), None, True, id="prior"),
+        pytest.param(Past(lost=4), None, True, id="a-few-lost"),
+        pytest.param(Past(lost=5), None, False, id="more-lost"),
+        pytest.param(Past(lost=6, repeated=4), None, True, id="some-came-again"),
+        pytest.param(Past(), "1h", False, id="an-hour-costs-more"),
+        pytest.param(Past(repeated=8), "1h", True, id="an-hour-that-pays"),
+    ],
+)
+def test_break_even(past, ttl, written):
+    """A chat's tail is written while a reading is likely enough to pay for it."""
+    given = body(user(), assistant(), user())
+    found = points(given, past=past, ttl=ttl)
+
+    assert ("messages[2].content[0] tail" in found) is written
+
+
+@pytest.mark.parametrize("ttl", [None, "5m", "1h"])
+def test_the_option_names_the_lifetime(ttl):
+    """All that auto places lives as long as the caller says, else five minutes."""
+    made = planned(agent(user(), *STEPS), ttl=ttl)
+
+    assert {point.ttl for point in made.breakpoints} == {ttl or "5m"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "ttl", "expected"),
+    [
+        pytest.param(
+            Policy.fixed(),
+            None,
+            ["tools 1h", "system 1h", "stable 5m", "tail 5m"],
+            id="default",
+        ),
+        pytest.param(
+            Policy.fixed(tools="5m", system="5m"),
+            None,
+            ["tools 5m", "system 5m", "stable 5m", "tail 5m"],
+            id="all-short",
+        ),
+        pytest.param(
+            Policy.fixed(tools=None, history=None),
+            None,
+            ["system 1h", "tail 5m"],
+            id="gaps",
+        ),
+        pytest.param(
+            Policy.fixed(tail=None),
+            None,
+            ["tools 1h", "system 1h", "stable 5m"],
+            id="no-tail",
+        ),
+        pytest.param(
+            Policy.fixed(tools=None, system=None, history=None, tail=None),
+            None,
+            [],
+            id="nothing",
+        ),
+        pytest.param(
+            Policy.fixed(),
+            "1h",
+            ["tools 1h", "system 1h", "stable 1h", "tail 1h"],
+            id="option-over-all",
+        ),
+        pytest.param(
+            Policy.fixed(tools=None, history=None),
+            "5m",
+            ["system 5m", "tail 5m"],
+            id="option-fills-no-gap",
+        ),
+    ],
+)
+def test_fixed(policy, ttl, expected):
+    """A fixed policy places the same on every request."""
+    made = planned(
+        agent(user(), assistant(call()), user(result())), policy=policy, ttl=ttl
+    )
+
+    assert [f"{point.reason} {point.ttl}" for point in made.breakpoints] == expected
+
+
+def test_fixed_writes_what_auto_would_not():
+    """A fixed policy does not ask how likely a reading is."""
+    assert points(body(user()), policy=Policy.fixed()) == [
+        "messages[0].content[0] tail"
+    ]
+
+
+def test_off():
+    """Nothing is placed, nothing mended."""
+    given = agent(user(), cache_control={"type": "x"})
+
+    assert planned(given, policy=Policy.off()) == Plan()
+
+
+def test_minimum_of_the_model():
+    """What is long enough for one model is too short for another."""
+    given = body(user(text(SHORT)), system=[text()])
+    other = {**given, "model": "claude-haiku-4-5"}
+
+    assert points(given) == ["system[0] system"]
+    assert points(other) == []
+
+
+def test_nothing_in_the_request():
+    """A request of no block gets a plan of no breakpoint."""
+    assert planned(body()).breakpoints == ()
+
+
+def test_the_callers_markers_are_counted():
+    """Ours fill the slots that the caller left, the best first."""
+    given = agent(user(), assistant(), user())
+    given["tools"] = [{**TOOL, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]
+    given["messages"][0]["content"][0]["cache_control"] = {"type": "ephemeral"}
+
+    assert points(given, ttl="1h", past=Past(repeated=9)) == [
+        "tools[0] fixed",
+        "system[0] system",
+        "messages[0].content[0] fixed",
+        "messages[2].content[0] tail",
+    ]
+    assert [point.ttl for point in planned(given, ttl="1h").breakpoints] == [
+        "1h",
+        "1h",
+        "5m",
+        "5m",
+    ]

@@ -1,0 +1,102 @@
+"""Anthropic's usage, read into ours."""
+
+import pytest
+from anthropic.types import Usage as SdkUsage
+
+from promptcache.providers.anthropic.usage import merge_usage, read_usage
+from promptcache.receipts.usage import Usage
+
+SPLIT = {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 10}
+FULL = {
+    "input_tokens": 5,
+    "cache_read_input_tokens": 100,
+    "cache_creation_input_tokens": 40,
+    "cache_creation": SPLIT,
+    "output_tokens": 7,
+}
+
+
+def test_all_tokens_of_the_prompt():
+    """Ours are all tokens of the prompt; the wire's are those after the breakpoint."""
+    assert read_usage(FULL) == Usage(
+        input_tokens=145,
+        read_tokens=100,
+        written_tokens=40,
+        written_5m_tokens=30,
+        written_1h_tokens=10,
+        output_tokens=7,
+    )
+
+
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [
+        pytest.param(
+            "cache_read_input_tokens",
+            Usage(None, None, 40, 30, 10, 7),
+            id="read-is-not-zero",
+        ),
+        pytest.param(
+            "cache_creation_input_tokens",
+            Usage(145, 100, 40, 30, 10, 7),
+            id="written-from-its-parts",
+        ),
+        pytest.param(
+            "cache_creation", Usage(145, 100, 40, None, None, 7), id="no-lifetimes"
+        ),
+        pytest.param("input_tokens", Usage(None, 100, 40, 30, 10, 7), id="input"),
+        pytest.param("output_tokens", Usage(145, 100, 40, 30, 10, None), id="output"),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "null"])
+def test_what_is_not_said_is_unknown(without, expected, how):
+    """A field that is missing or null is unknown, and so is what it is needed for."""
+    reported = {**FULL, without: None}
+    if how == "missing":
+        del reported[without]
+
+    assert read_usage(reported) == expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
+    [
+        pytest.param({}, Usage(), id="nothing"),
+        pytest.param({"input_tokens": "5"}, Usage(), id="a-string"),
+        pytest.param({"output_tokens": True}, Usage(), id="a-flag"),
+        pytest.param({"cache_creation": []}, Usage(), id="split-no-object"),
+        pytest.param(
+            {"cache_creation": {"ephemeral_5m_input_tokens": 3}},
+            Usage(written_5m_tokens=3),
+            id="half-a-split",
+        ),
+        pytest.param(
+            {
+                "input_tokens": 9,
+                "cache_read_input_tokens": 0,
+                "cache_creation_input_tokens": 0,
+            },
+            Usage(9, 0, 0, 0, 0, None),
+            id="nothing-written",
+        ),
+    ],
+)
+def test_odd_reports(reported, expected):
+    """What has another form than expected is unknown."""
+    assert read_usage(reported) == expected
+
+
+def test_the_sdks_own_object():
+    """The usage object of the SDK reads as the body it came from."""
+    dumped = SdkUsage.model_validate(FULL).model_dump(exclude_unset=True)
+
+    assert read_usage(dumped) == read_usage(FULL)
+
+
+def test_later_counts_replace_earlier_ones():
+    """Counts of a stream are cumulative, and what is left out or null stays."""
+    more = {"output_tokens": 50, "input_tokens": None, "cache_read_input_tokens": 120}
+    merged = merge_usage(FULL, more)
+
+    assert read_usage(merged) == Usage(165, 120, 40, 30, 10, 50)
+    assert FULL["output_tokens"] == 7

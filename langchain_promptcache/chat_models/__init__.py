@@ -1,0 +1,1 @@
+"""Chat models whose prompts are cached, one module a provider."""

@@ -1,0 +1,253 @@
+"""What every cached chat model adds to the LangChain class that it stands in for.
+
+Rule 1: nothing here decides; the client's seam plans, this carries options in and
+receipts out.
+Rule 2: what the parent returns is what the caller gets, with a receipt on it.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar, cast
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForLLMRun,
+    CallbackManagerForLLMRun,
+)
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
+from pydantic import Field, PrivateAttr, model_validator
+from typing_extensions import Self
+
+from promptcache import Call, CallOptions, PromptCache, read_choice
+
+__all__ = ["PromptCachedChatModel"]
+
+Output = TypeVar("Output", ChatResult, ChatGenerationChunk)
+
+_OPTION = "prompt_cache"
+_IDENTITY = "prompt_cache_identity"
+
+
+class PromptCachedChatModel(BaseChatModel):
+    """Mixed in before a partner package's class, it makes that one cached."""
+
+    prompt_cache: Any = Field(default=None, exclude=True, repr=False)
+    """A `PromptCache`, a `Policy` or its name, a dict of options, True, False or None.
+
+    None is the cache of this process, which all such models learn from together.
+    """
+
+    provider_name: ClassVar[Any]
+    """Whose lifetimes may be asked for."""
+
+    _cache: PromptCache = PrivateAttr()
+    _options: CallOptions = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _read_choice(self) -> Self:
+        self._cache, self._options = read_choice(
+            self.prompt_cache, provider=self.provider_name
+        )
+        return self
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Return False: LangChain loads no classes but its own."""
+        return False
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Return where this class lives."""
+        return ["langchain_promptcache", "chat_models"]
+
+    def bind(self, **kwargs: Any) -> Any:
+        """Bind arguments; `prompt_cache` becomes the model's own.
+
+        A binding would lose it as soon as `bind_tools` or `with_structured_output`
+        is called on that.
+        """
+        if _OPTION not in kwargs:
+            return super().bind(**kwargs)
+        model = self.model_copy()
+        said = self._read_options(kwargs.pop(_OPTION))
+        model._options = said.over(self._options)  # noqa: SLF001 - a copy of our own
+        return model.bind(**kwargs) if kwargs else model
+
+    def with_structured_output(
+        self, schema: Any, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        if _OPTION in kwargs:
+            model = self.bind(prompt_cache=kwargs.pop(_OPTION))
+            structured: Runnable[LanguageModelInput, Any] = (
+                model.with_structured_output(schema, **kwargs)
+            )
+            return structured
+        return super().with_structured_output(schema, **kwargs)
+
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - the parent's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        return super().invoke(input, config, **self._identified(config, kwargs))
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - the parent's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        given = self._identified(config, kwargs)
+        return await super().ainvoke(input, config, **given)
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - the parent's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        return super().stream(input, config, **self._identified(config, kwargs))
+
+    def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002 - the parent's name
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        return super().astream(input, config, **self._identified(config, kwargs))
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with self._call(kwargs, run_manager) as call:
+            generate = cast("Any", super()._generate)  # type: ignore[safe-super]
+            result: ChatResult = generate(messages, stop, run_manager, **kwargs)
+        return _with_receipt(result, call)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        with self._call(kwargs, run_manager) as call:
+            result = await super()._agenerate(messages, stop, run_manager, **kwargs)
+        return _with_receipt(result, call)
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = self._call(kwargs, run_manager)
+        chunks: Any = super()._stream(messages, stop, run_manager, **kwargs)
+        try:
+            while True:
+                with call:
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
+                yield _with_receipt(chunk, call)
+        finally:
+            chunks.close()
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = self._call(kwargs, run_manager)
+        chunks: Any = super()._astream(messages, stop, run_manager, **kwargs)
+        try:
+            while True:
+                with call:
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield _with_receipt(chunk, call)
+        finally:
+            await chunks.aclose()
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        # An answer does not depend on how its prompt was cached.
+        kwargs.pop(_OPTION, None)
+        kwargs.pop(_IDENTITY, None)
+        return super()._get_llm_string(stop, **kwargs)
+
+    def _convert_cached_generations(self, cache_val: list[Any]) -> list[ChatGeneration]:
+        # An answer that LangChain has kept costs nothing; its receipt is used up.
+        found = super()._convert_cached_generations(cache_val)
+        return [_without_receipt(generation) for generation in found]
+
+    def _identified(
+        self, config: RunnableConfig | None, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the arguments with who is asking, as the config says.
+
+        LangChain hands neither the config nor its metadata on to `_stream`.
+        """
+        given = ensure_config(config)
+        told = {**given["configurable"], **(self.metadata or {}), **given["metadata"]}
+        identity = _identity(told)
+        return {**kwargs, _IDENTITY: identity} if identity else kwargs
+
+    def _call(
+        self,
+        kwargs: dict[str, Any],
+        run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
+    ) -> Call:
+        """Take our options off the arguments, and make the call that carries them."""
+        told = {} if run_manager is None else _identity(run_manager.metadata or {})
+        identity = CallOptions.read({**told, **kwargs.pop(_IDENTITY, {})})
+        said = self._read_options(kwargs.pop(_OPTION, None))
+        return Call(said, defaults=self._options.over(identity))
+
+    def _read_options(self, said: Any) -> CallOptions:
+        """Read what was said about one call, or for all calls of a binding."""
+        options = CallOptions.read(said)
+        if options.ttl is not None:
+            read_choice(options, provider=self.provider_name)
+        return options
+
+
+def _identity(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return who is asking, as LangChain's metadata names it."""
+    names = {"tenant": "prompt_cache_tenant", "conversation": "thread_id"}
+    said = {option: told.get(name) for option, name in names.items()}
+    return {option: str(value) for option, value in said.items() if value}
+
+
+def _without_receipt(generation: ChatGeneration) -> ChatGeneration:
+    message = generation.message
+    if _OPTION not in message.response_metadata:
+        return generation
+    left = {k: v for k, v in message.response_metadata.items() if k != _OPTION}
+    bare = message.model_copy(update={"response_metadata": left})
+    return generation.model_copy(update={"message": bare})
+
+
+def _with_receipt(output: Output, call: Call) -> Output:
+    receipt = call.take_receipt()
+    if receipt is None:
+        return output
+    found = output.generations if isinstance(output, ChatResult) else [output]
+    for generation in found[:1]:
+        generation.message.response_metadata[_OPTION] = receipt.to_metadata()
+    return output

@@ -20,12 +20,14 @@ from typing import Any
 from anthropic._models import FinalRequestOptions
 from anthropic._request import APIRequest
 from anthropic._utils._json import openapi_dumps
+
 from promptcache import PromptCache
 from promptcache.providers.anthropic.seam import Seam
 
 SHAPES = ((10, 1000), (100, 1000), (400, 1000), (400, 50))
 REPEATS = 15
-WORDS = "the previous request wrote an entry that this one reads again ".split()
+TEXT = "the previous request wrote an entry that this one reads again "
+RESULT_TURN = 2
 
 
 def main() -> None:
@@ -92,15 +94,14 @@ class Sent(Exception):  # noqa: N818 - no error, it ends the measurement
 
 def body(turns: int, turn_tokens: int, seed: int) -> dict[str, Any]:
     """Return a conversation with a tool call in every other turn."""
-    text = " ".join(WORDS[n % len(WORDS)] for n in range(turn_tokens))
-    text = text[: turn_tokens * 4]
+    text = (TEXT * turn_tokens)[: turn_tokens * 4]
     messages: list[dict[str, Any]] = []
     for turn in range(turns):
         said = f"{seed}.{turn} {text}"
         if turn % 4 == 1:
             call = {"type": "tool_use", "id": f"t{turn}", "name": "tool_1", "input": {}}
             content: Any = [{"type": "text", "text": said}, call]
-        elif turn % 4 == 2:
+        elif turn % 4 == RESULT_TURN:
             content = [
                 {"type": "tool_result", "tool_use_id": f"t{turn - 1}", "content": said}
             ]
@@ -124,7 +125,7 @@ def tool(number: int) -> dict[str, Any]:
         "description": "Looks something up in a place that holds such things. " * 5,
         "input_schema": {
             "type": "object",
-            "properties": {name: field for name in ("what", "where", "when", "limit")},
+            "properties": dict.fromkeys(("what", "where", "when", "limit"), field),
             "required": ["what"],
         },
     }
@@ -144,7 +145,10 @@ def seconds(action: Callable[[], object]) -> float:
 
 def peak_mb(turns: int, turn_tokens: int) -> float:
     """Return the most memory that planning one request holds beside its body."""
-    seam, request = Seam(PromptCache(), "anthropic"), attempt(body(turns, turn_tokens, 0))
+    seam, request = (
+        Seam(PromptCache(), "anthropic"),
+        attempt(body(turns, turn_tokens, 0)),
+    )
     tracemalloc.start()
     planned(seam, request)
     peak = tracemalloc.get_traced_memory()[1]

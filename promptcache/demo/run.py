@@ -1,0 +1,165 @@
+"""One run of the agent, measured alike whatever framework and plugin it uses."""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
+from uuid import uuid4
+
+from promptcache import Clock, Usage
+from promptcache.demo.agent import WORKLOAD
+from promptcache.demo.budget import Budget
+from promptcache.receipts.prices import GenaiPrices, Prices
+
+__all__ = ["Answered", "Framework", "Meter", "Row", "Run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One conversation: where it goes, and whether the plugin plans its requests."""
+
+    model: str
+    plugin: bool
+    clock: Clock
+    session: str
+    """What no other run has in its prompt, so that none reads what another wrote."""
+    key: str
+    url: str | None = None
+    """The emulator's address; None for the provider's own."""
+
+    @classmethod
+    def emulated(cls, *, model: str, plugin: bool, clock: Clock, url: str) -> "Run":
+        """Return a run against an emulator, in a workspace of its own."""
+        session = uuid4().hex[:12]
+        key = f"ws-{'cached' if plugin else 'plain'}-{session}"
+        return cls(
+            model=model, plugin=plugin, clock=clock, session=session, key=key, url=url
+        )
+
+    @classmethod
+    def live(cls, *, model: str, plugin: bool, clock: Clock, key: str) -> "Run":
+        """Return a run against the provider."""
+        session = uuid4().hex[:12]
+        return cls(model=model, plugin=plugin, clock=clock, session=session, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What one request used, and how soon its answer began."""
+
+    usage: Usage = field(default_factory=Usage)
+    first_token_s: float | None = None
+
+
+class Meter:
+    """Takes the time and the tokens of each request, as a framework reports them."""
+
+    def __init__(self, clock: Clock, *, budget: Budget | None = None) -> None:
+        self._clock = clock
+        self._budget = budget
+        self._started: dict[Hashable, float] = {}
+        self._answered: dict[Hashable, Answered] = {}
+
+    @property
+    def answered(self) -> list[Answered]:
+        """The requests that were answered, oldest first."""
+        return list(self._answered.values())
+
+    def start(self, call: Hashable, *, prompt_chars: int) -> None:
+        """Note that a request is about to be made.
+
+        Raises:
+            LimitReachedError: It could pass the limit of the budget.
+        """
+        if self._budget is not None:
+            self._budget.admit(prompt_chars)
+        self._started[call] = self._clock.now()
+
+    def token(self, call: Hashable) -> None:
+        """Note that some of the answer is there; only the first time counts."""
+        if call not in self._answered:
+            waited = self._clock.now() - self._started[call]
+            self._answered[call] = Answered(first_token_s=waited)
+
+    def end(self, call: Hashable, usage: Usage) -> None:
+        """Note what a request used."""
+        if self._budget is not None:
+            self._budget.settle(usage)
+        seen = self._answered.get(call, Answered())
+        self._answered[call] = replace(seen, usage=usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework that the agent runs in, and the provider that it calls."""
+
+    name: str
+    provider: str
+    warm_up: Callable[[Run], None]
+    """Load and connect what the first request would wait for; costs nothing."""
+    converse: Callable[[Run, Meter], None]
+    """Ask every question of the workload, and tell the meter of each request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The sums of one run; a number that is not known is None."""
+
+    framework: str
+    provider: str
+    model: str
+    workload: str
+    plugin: bool
+    requests: int
+    input_tokens: int | None
+    read_tokens: int | None
+    written_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    ttft_p50_s: float | None
+    ttft_p95_s: float | None
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        answered: Sequence[Answered],
+        *,
+        framework: Framework,
+        prices: Prices | None = None,
+    ) -> "Row":
+        """Return the row of a run; its cost is the sum of each request's cost."""
+        usages = [request.usage for request in answered]
+        total = reduce(add, usages, Usage.zero())
+        listed: Prices = GenaiPrices() if prices is None else prices
+        costs = [listed.cost(framework.provider, run.model, it) for it in usages]
+        waits = [request.first_token_s for request in answered]
+        return cls(
+            framework=framework.name,
+            provider=framework.provider,
+            model=run.model,
+            workload=WORKLOAD,
+            plugin=run.plugin,
+            requests=len(answered),
+            input_tokens=total.input_tokens,
+            read_tokens=total.read_tokens,
+            written_tokens=total.written_tokens,
+            output_tokens=total.output_tokens,
+            cost_usd=_total(None if cost is None else cost.usd for cost in costs),
+            ttft_p50_s=_quantile(waits, 0.50),
+            ttft_p95_s=_quantile(waits, 0.95),
+        )
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return None if None in known else round(sum(filter(None, known)), 6)
+
+
+def _quantile(values: Sequence[float | None], share: float) -> float | None:
+    """Return the smallest value that so large a share does not exceed."""
+    known = sorted(value for value in values if value is not None)
+    if not known or len(known) < len(values):
+        return None
+    return round(known[math.ceil(share * len(known)) - 1], 3)

@@ -1,0 +1,82 @@
+"""What users write, for type checkers; nothing here is run."""
+
+from datetime import timedelta
+
+from anthropic import Anthropic, AsyncAnthropic
+from langchain_anthropic import ChatAnthropic
+from typing_extensions import assert_type
+
+from langchain_promptcache import PromptCachedChatAnthropic, prompt_cached
+from promptcache import (
+    JsonlReceipts,
+    Policy,
+    PromptCache,
+    Receipt,
+    Usage,
+    attach,
+    default_cache,
+    options,
+)
+from promptcache.emulator import Emulator
+
+MODEL = "claude-sonnet-5-5"
+
+
+def models() -> None:
+    """Name the class, or cache a model that is there."""
+    model = PromptCachedChatAnthropic(
+        model_name=MODEL, timeout=None, stop=None, prompt_cache=PromptCache()
+    )
+    model.invoke("Hello", prompt_cache={"ttl": "1h", "conversation": "42"})
+    model.invoke("Hello", prompt_cache=False)
+
+    stock = ChatAnthropic(model_name=MODEL, timeout=None, stop=None)
+    assert_type(prompt_cached(stock), ChatAnthropic)
+    assert_type(prompt_cached(stock, PromptCache("auto")), ChatAnthropic)
+
+
+def choices() -> None:
+    """Say in any of the allowed forms what `prompt_cache` is."""
+    for choice in (
+        Policy.fixed(history=None),
+        "off",
+        {"tenant": "acme", "ttl": "1h"},
+        False,
+        None,
+    ):
+        PromptCachedChatAnthropic(
+            model_name=MODEL, timeout=None, stop=None, prompt_cache=choice
+        )
+
+
+def receipts() -> None:
+    """Read what requests cost."""
+    cache = PromptCache(Policy.auto(), listeners=[JsonlReceipts("receipts.jsonl")])
+    with cache.collect() as collected:
+        pass
+    for receipt in collected:
+        assert_type(receipt, Receipt)
+        assert_type(receipt.usage, Usage)
+        assert_type(receipt.usage.read_tokens, int | None)
+        assert_type(receipt.saved_usd, float | None)
+    assert_type(str(default_cache().report()), str)
+
+
+def clients() -> None:
+    """Use the kit without a framework; its type is kept."""
+    assert_type(attach(Anthropic()), Anthropic)
+    assert_type(attach(AsyncAnthropic(), PromptCache()), AsyncAnthropic)
+
+
+def call_options() -> None:
+    """Say who asks where a call cannot carry it."""
+    with options(tenant="acme", conversation="42", enabled=True):
+        pass
+    with options(ttl=timedelta(hours=1)):
+        pass
+
+
+def emulated() -> None:
+    """Rehearse against a provider that is on this machine."""
+    with Emulator() as emulator:
+        PromptCache(clock=emulator.clock)

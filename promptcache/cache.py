@@ -7,19 +7,20 @@ Rule 3: no lock is held over I/O, and nothing here waits.
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from threading import Lock, Thread
 from typing import Any
 
 from promptcache.clock import Clock, SystemClock
 from promptcache.errors import OptionError, PromptCacheError, UnreadableBodyError
 from promptcache.factsfile import read_facts
-from promptcache.options import CallOptions, current_options
-from promptcache.outline import Outline
+from promptcache.interrupts import undisturbed
+from promptcache.options import current_options
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
+from promptcache.prepared import Prepared, described
 from promptcache.providers import Client, Facts, Provider, Request, attach_client
-from promptcache.receipts.collect import Collector, active_collectors, deliver
+from promptcache.receipts.collect import active_collectors, collecting, deliver
 from promptcache.receipts.events import (
     BodyUnreadable,
     Event,
@@ -38,39 +39,15 @@ from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
 from promptcache.state.history import History
+from promptcache.switch import is_switched_off
 from promptcache.ttl import Ttl
 
-__all__ = ["Prepared", "PromptCache"]
+__all__ = ["PromptCache"]
 
 REFUSED_SECONDS = 24 * 3600
 """How long a model that refused our fields is left alone on its host."""
 
 _MAX_REMEMBERED = 1_000
-
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A request on its way: what was decided, and what its receipt will need."""
-
-    request: Request
-    body: Mapping[str, Any]
-    """What to send; the very body of the request where nothing was changed."""
-    options: CallOptions
-    policy: str
-    started: float
-    plan: Plan = field(default_factory=Plan)
-    breakpoints: tuple[str, ...] = ()
-    facts_known: bool = True
-    attempts: int = 0
-    first_token: float | None = None
-    collectors: tuple[Collector, ...] = ()
-    receipt: Receipt | None = None
-
-    @property
-    def is_planned(self) -> bool:
-        """Whether what is sent differs from what the framework built."""
-        return self.body is not self.request.body
 
 
 class PromptCache:
@@ -108,13 +85,17 @@ class PromptCache:
         self.strict = strict
         self.clock: Clock = SystemClock() if clock is None else clock
         self._prices: Prices = GenaiPrices() if prices is None else prices
-        self._facts = {**read_facts(os.environ.get("PROMPTCACHE_FACTS")), **(facts or {})}
+        self._facts = {
+            **read_facts(os.environ.get("PROMPTCACHE_FACTS")),
+            **(facts or {}),
+        }
         self._listeners = Listeners((LoggingListener(), *listeners))
         self._history = History()
         self._report = Report()
         self._lock = Lock()
         self._refused: dict[tuple[str, str, str], float] = {}
         self._assumed: set[str] = set()
+        self._prices_loading = False
 
     def __copy__(self) -> "PromptCache":
         """Return itself: what a copied model learns, its original learns too."""
@@ -128,23 +109,25 @@ class PromptCache:
         """Return a client of a provider's SDK whose requests this cache plans.
 
         The client that is passed in stays as it is; both share one connection pool.
+        With `PROMPTCACHE=off` in the environment, the client itself is returned.
 
         Raises:
             UnsupportedClientError: It is of no SDK that is supported.
+            OptionError: The policy names a lifetime that its provider lacks.
             AttachedError: It is attached to another cache.
         """
+        if is_switched_off():
+            return client
         attached = attach_client(client, self)
-        if isinstance(self._prices, GenaiPrices):
-            # Half a second of reading tables, which no answer should wait for.
-            Thread(target=self._prices.load, name="promptcache-prices", daemon=True).start()
+        self._load_prices()
         return attached
 
-    def collect(self) -> "Collector":
-        """Return a context manager whose `receipts` are those of what runs inside.
+    def collect(self) -> AbstractContextManager[list[Receipt]]:
+        """Return a context manager for a list of the receipts of what runs inside.
 
-        It covers this thread or task and what these start; it may be entered again.
+        It covers this thread or task and what these start.
         """
-        return Collector()
+        return collecting(self)
 
     def report(self) -> Report:
         """Return what was read, written and saved so far, by model."""
@@ -180,14 +163,14 @@ class PromptCache:
             started=self.clock.now(),
             collectors=active_collectors(),
         )
-        try:
-            self._plan(prepared)
-        except UnreadableBodyError as error:
-            name, model = request.provider.name, request.model or None
-            self._fail(error, BodyUnreadable(name, model, error.why))
-        except Exception as error:  # noqa: BLE001 - the call survives any error of ours
-            name, model = request.provider.name, request.model or None
-            self._fail(error, PlanningFailed.of(name, model, error))
+        name, model = request.provider.name, request.model or None
+        with undisturbed():
+            try:
+                self._plan(prepared)
+            except UnreadableBodyError as error:
+                self._fail(error, BodyUnreadable(name, model, error.why), prepared)
+            except Exception as error:  # noqa: BLE001 - the call survives any error
+                self._fail(error, PlanningFailed.of(name, model, error), prepared)
         return prepared
 
     def refuse(self, prepared: Prepared, status: int, message: str) -> bool:
@@ -224,14 +207,16 @@ class PromptCache:
             model: The model that answered.
             message_id: The provider's id of the answer.
         """
-        if prepared.receipt is not None:
+        if prepared.settled:
             return
-        try:
-            self._settle(prepared, reported, model, message_id)
-        except Exception as error:  # noqa: BLE001 - the answer is there; it survives us
-            name = prepared.request.provider.name
-            event = PlanningFailed.of(name, prepared.request.model, error)
-            self._listeners(event)
+        prepared.settled = True
+        with undisturbed():
+            try:
+                self._settle(prepared, reported, model, message_id)
+            except Exception as error:  # noqa: BLE001 - the answer survives us
+                name = prepared.request.provider.name
+                event = PlanningFailed.of(name, prepared.request.model, error)
+                self._listeners(event)
 
     def _plan(self, prepared: Prepared) -> None:
         request, options = prepared.request, prepared.options
@@ -246,22 +231,19 @@ class PromptCache:
         )
         now = prepared.started
         past = self._history.past(outline, now=now)
+        decided, body = Plan(), request.body
         if prepared.policy != "off" and not self._is_refused(request, now):
-            prepared.plan = plan(
+            decided = plan(
                 outline, rules=rules, policy=self.policy, past=past, ttl=options.ttl
             )
-            prepared.body = provider.apply(request.body, outline, prepared.plan)
-            prepared.breakpoints = _described(outline, prepared.plan)
-        self._history.record(outline, prepared.plan, past, now=now)
-        if prepared.plan.dropped or prepared.plan.shortened:
-            self._listeners(
-                MarkersChanged(
-                    provider.name,
-                    request.model,
-                    prepared.plan.dropped,
-                    prepared.plan.shortened,
-                )
-            )
+            body = provider.apply(request.body, outline, decided)
+        self._history.record(outline, decided, past, now=now)
+        prepared.breakpoints = described(outline, decided)
+        # Last, and together: whatever fails before leaves the request unplanned.
+        prepared.plan, prepared.body = decided, body
+        if decided.dropped or decided.shortened:
+            changed = (decided.dropped, decided.shortened)
+            self._listeners(MarkersChanged(provider.name, request.model, *changed))
 
     def _settle(
         self,
@@ -302,16 +284,24 @@ class PromptCache:
             notes=(*dropped, *shortened, *prepared.plan.notes),
             id=message_id,
         )
-        deliver(receipt, prepared.collectors)
+        deliver(receipt, prepared.collectors, owner=self)
         self._report.add(receipt)
         if usage.input_tokens is None:
             why = "no usage was reported" if reported is None else "it is incomplete"
             self._listeners(UsageMissing(provider.name, request.model, why))
         self._listeners(Settled(receipt))
 
-    def _fail(self, error: Exception, event: Event) -> None:
+    def _load_prices(self) -> None:
+        """Read the price list once, aside: half a second that no answer waits for."""
+        with self._lock:
+            if self._prices_loading or not isinstance(self._prices, GenaiPrices):
+                return
+            self._prices_loading = True
+        Thread(target=self._prices.load, name="promptcache-prices", daemon=True).start()
+
+    def _fail(self, error: Exception, event: Event, prepared: Prepared) -> None:
         self._listeners(event)
-        if self.strict:
+        if self.strict and prepared.policy != "off":
             if isinstance(error, PromptCacheError):
                 raise error
             raise PromptCacheError(f"planning failed: {error!r}") from error
@@ -329,13 +319,3 @@ class PromptCache:
     @staticmethod
     def _key(request: Request) -> tuple[str, str, str]:
         return (request.provider.name, request.model, request.host)
-
-
-def _described(outline: Outline, decided: Plan) -> tuple[str, ...]:
-    points = [
-        f"{outline.place(point.position)} {point.ttl} {point.reason}"
-        for point in decided.breakpoints
-    ]
-    if decided.automatic is not None:
-        points.append(f"automatic {decided.automatic} fixed")
-    return tuple(points)

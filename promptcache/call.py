@@ -40,7 +40,7 @@ class Call:
         self._given = 0
         self._tokens: list[Token[Any]] = []
 
-    def __enter__(self) -> "Call":
+    def __enter__(self) -> "Call":  # noqa: PYI034 - Python 3.10 has no `Self`
         self._tokens.append(entered(self._said))
         self._collector.__enter__()
         return self

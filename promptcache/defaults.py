@@ -3,9 +3,9 @@
 Frameworks build a new model for every call, and all of these must learn together.
 """
 
-import os
 from collections.abc import Mapping
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 from promptcache.cache import PromptCache
@@ -14,14 +14,9 @@ from promptcache.options import CallOptions
 from promptcache.planning.policies import Policy
 from promptcache.providers import Client, ProviderName, provider_named
 
-__all__ = ["attach", "default_cache", "is_switched_off", "read_choice"]
+__all__ = ["attach", "default_cache", "read_choice"]
 
-_SWITCHED_OFF = os.environ.get("PROMPTCACHE", "").strip().lower() in ("off", "0", "no")
-
-
-def is_switched_off() -> bool:
-    """Tell whether `PROMPTCACHE=off` stood in the environment at the start."""
-    return _SWITCHED_OFF
+_LOCK = Lock()
 
 
 def default_cache() -> PromptCache:
@@ -43,8 +38,6 @@ def attach(client: Client, cache: PromptCache | None = None) -> Client:
         UnsupportedClientError: It is of no SDK that is supported.
         AttachedError: It is attached to another cache.
     """
-    if _SWITCHED_OFF:
-        return client
     return (cache or default_cache()).attach(client)
 
 
@@ -80,12 +73,20 @@ def _read_choice(choice: Any) -> tuple[PromptCache, CallOptions]:
         return _shared_cache(policy), CallOptions.read(said)
     if choice is None or isinstance(choice, (bool, CallOptions)):
         return default_cache(), CallOptions.read(choice)
-    allowed = "a PromptCache, a Policy or its name, a dict of options, True, False, None"
+    allowed = (
+        "a PromptCache, a Policy or its name, a dict of options, True, False, None"
+    )
     raise OptionError("prompt_cache", choice, allowed)
 
 
-@lru_cache(maxsize=64)
 def _shared_cache(policy: Policy) -> PromptCache:
+    # Two threads that come first at once must get the same.
+    with _LOCK:
+        return _made_cache(policy)
+
+
+@lru_cache(maxsize=64)
+def _made_cache(policy: Policy) -> PromptCache:
     return _SharedCache(policy)
 
 

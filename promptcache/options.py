@@ -1,7 +1,7 @@
 """What a caller may say: per model, per call, or for everything inside a `with`."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -27,7 +27,9 @@ class CallOptions:
     """False leaves the request as the framework built it."""
 
     @classmethod
-    def read(cls, said: "Mapping[str, Any] | CallOptions | bool | None") -> "CallOptions":
+    def read(
+        cls, said: "Mapping[str, Any] | CallOptions | bool | None"
+    ) -> "CallOptions":
         """Read options as a call gives them: a dict, True, False or None.
 
         Raises:
@@ -97,7 +99,9 @@ def options(
     try:
         yield
     finally:
-        _current.reset(token)
+        # A generator may be closed in another context, which never had them.
+        with suppress(ValueError):
+            _current.reset(token)
 
 
 def entered(said: CallOptions) -> "Token[CallOptions]":

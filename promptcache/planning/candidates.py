@@ -8,11 +8,11 @@ Rule 3: what changes on every call is never the last block of a candidate.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promptcache.ttl import Ttl
 from promptcache.outline import Outline
 from promptcache.planning.policies import Policy
 from promptcache.planning.reasons import Reason
 from promptcache.planning.slots import Rules
+from promptcache.ttl import Ttl
 
 __all__ = ["NOTHING_KNOWN", "Candidate", "Past", "candidates", "tail_chance"]
 

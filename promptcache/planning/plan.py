@@ -7,12 +7,12 @@ Rule 3: every breakpoint has a reason.
 
 from dataclasses import dataclass
 
-from promptcache.ttl import Ttl
 from promptcache.outline import Outline
 from promptcache.planning.candidates import NOTHING_KNOWN, Past, candidates
 from promptcache.planning.policies import Policy
 from promptcache.planning.reasons import Reason
 from promptcache.planning.slots import Rules, Slots
+from promptcache.ttl import Ttl
 
 __all__ = ["Breakpoint", "Plan", "plan"]
 

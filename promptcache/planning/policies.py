@@ -9,6 +9,7 @@ from promptcache.ttl import TTL_SECONDS, Ttl, read_ttl
 
 __all__ = ["Policy"]
 
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What makes plans: `Policy.auto()`, `Policy.fixed(...)` or `Policy.off()`."""

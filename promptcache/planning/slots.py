@@ -7,9 +7,9 @@ Rule 3: the caller's legal markers keep their place and their lifetime.
 
 from dataclasses import dataclass
 
-from promptcache.ttl import TTL_SECONDS, Ttl
 from promptcache.outline import Outline
 from promptcache.planning.reasons import FIXED, Reason
+from promptcache.ttl import TTL_SECONDS, Ttl
 
 __all__ = ["Rules", "Slots"]
 
@@ -89,7 +89,7 @@ class Slots:
         self.taken = {position: (ttl, FIXED) for position, ttl in marks.items()}
 
     def _callers_automatic(self, marks: dict[int, Ttl]) -> Ttl | None:
-        """Return the automatic caching that stays; an explicit marker may replace it."""
+        """Return the automatic caching that stays; a marker may replace it."""
         outline, ttl = self._outline, self._outline.automatic
         if outline.automatic_illegal:
             self.dropped.append("cache_control")

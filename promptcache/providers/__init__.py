@@ -7,19 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from typing_extensions import assert_never
-
 from promptcache.errors import UnsupportedClientError
-from promptcache.ttl import Ttl
 from promptcache.outline import Outline
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
 from promptcache.receipts.usage import Usage
+from promptcache.ttl import Ttl
 
 if TYPE_CHECKING:
     from promptcache.cache import PromptCache
 
-__all__ = ["Client", "Facts", "Provider", "ProviderName", "Request", "attach_client", "provider_named"]
+__all__ = [
+    "Client",
+    "Facts",
+    "Provider",
+    "ProviderName",
+    "Request",
+    "attach_client",
+    "provider_named",
+]
 
 Client = TypeVar("Client")
 
@@ -104,8 +110,6 @@ def attach_client(client: Client, cache: "PromptCache") -> Client:
 
 def provider_named(name: ProviderName) -> Provider:
     """Return the provider of that name."""
-    if name == "anthropic":
-        from promptcache.providers.anthropic import ANTHROPIC  # noqa: PLC0415
+    from promptcache.providers.anthropic import ANTHROPIC  # noqa: PLC0415
 
-        return ANTHROPIC
-    assert_never(name)
+    return {"anthropic": ANTHROPIC}[name]

@@ -20,9 +20,15 @@ __all__ = ["Collector", "active_collectors", "collecting", "deliver"]
 class Collector:
     """Takes the receipts of what runs inside it; may be entered again and again."""
 
-    __slots__ = ("receipts",)
+    __slots__ = ("owner", "receipts")
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object = None) -> None:
+        """Start with none.
+
+        Args:
+            owner: Whose receipts are wanted; None for everybody's.
+        """
+        self.owner = owner
         self.receipts: list[Receipt] = []
         """What was delivered so far, oldest first."""
 
@@ -51,13 +57,16 @@ _active: ContextVar[tuple[Collector, ...]] = ContextVar(
 
 
 @contextmanager
-def collecting() -> Iterator[list[Receipt]]:
+def collecting(owner: object = None) -> Iterator[list[Receipt]]:
     """Collect the receipts of the block, its threads' copies and its tasks.
+
+    Args:
+        owner: Whose receipts are wanted; None for everybody's.
 
     Yields:
         The list that receipts are appended to as they come.
     """
-    collector = Collector()
+    collector = Collector(owner)
     with collector:
         yield collector.receipts
 
@@ -67,11 +76,20 @@ def active_collectors() -> tuple[Collector, ...]:
     return tuple(dict.fromkeys(_active.get()))
 
 
-def deliver(receipt: Receipt, collectors: Iterable[Collector] | None = None) -> None:
-    """Hand a receipt to collectors; to those of the current context if none are given.
+def deliver(
+    receipt: Receipt,
+    collectors: Iterable[Collector] | None = None,
+    *,
+    owner: object = None,
+) -> None:
+    """Hand a receipt to the collectors that want it.
 
-    A stream may end in another context than the one that its request was made in, so
-    a request remembers the collectors it was made under.
+    Args:
+        receipt: What to hand over.
+        collectors: Those under which the request was made, since a stream may end in
+            another context; those of the current context if none are given.
+        owner: Whose receipt it is.
     """
     for collector in active_collectors() if collectors is None else collectors:
-        collector.receipts.append(receipt)
+        if collector.owner is None or collector.owner is owner:
+            collector.receipts.append(receipt)

@@ -7,9 +7,10 @@ Rule 3: a tail counts as lost only when its lifetime is over.
 Digests contain the model and the tenant, so prefixes of two tenants never meet.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from threading import Lock
 
 from promptcache.outline import Outline
@@ -40,13 +41,13 @@ class _Node:
     """End of the entry that a breakpoint here wrote, if one did."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, order=True)
 class _Tail:
-    """A request whose end may come again."""
+    """A request whose end may come again; the first to be over sorts first."""
 
+    until: float
     digest: bytes
     kind: bytes
-    until: float
     came_again: bool = False
 
 
@@ -62,7 +63,7 @@ class History:
         self._max_nodes = max_nodes
         self._lock = Lock()
         self._nodes: OrderedDict[bytes, _Node] = OrderedDict()
-        self._open: deque[_Tail] = deque()
+        self._open: list[_Tail] = []
         self._tails: dict[bytes, _Tail] = {}
         self._counts: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
 
@@ -104,7 +105,8 @@ class History:
                 node = self._node(digests[point.position])
                 node.alive_until = max(node.alive_until, now + TTL_SECONDS[point.ttl])
             if outline.length:
-                self._open_tail(outline, past, now)
+                life = plan.breakpoints[-1].ttl if plan.breakpoints else "5m"
+                self._open_tail(outline, past, now + TTL_SECONDS[life])
             while len(self._nodes) > self._max_nodes:
                 self._nodes.popitem(last=False)
 
@@ -157,22 +159,27 @@ class History:
                 tail.came_again = True
                 self._count(tail.kind, repeated=1)
 
-    def _open_tail(self, outline: Outline, past: Past, now: float) -> None:
+    def _open_tail(self, outline: Outline, past: Past, until: float) -> None:
         digest = outline.blocks.digests[outline.length - 1]
         if digest in self._tails:
             return
-        tail = _Tail(digest, _kind(outline, past.volatile), now + TTL_SECONDS["5m"])
+        tail = _Tail(until, digest, _kind(outline, past.volatile))
         self._tails[digest] = tail
-        self._open.append(tail)
+        heappush(self._open, tail)
         if len(self._open) > _MAX_OPEN:
-            self._tails.pop(self._open.popleft().digest, None)
+            self._forget_tail()
 
     def _close_tails(self, now: float) -> None:
         while self._open and self._open[0].until <= now:
-            tail = self._open.popleft()
+            tail = self._forget_tail()
             if not tail.came_again:
-                self._tails.pop(tail.digest, None)
                 self._count(tail.kind, lost=1)
+
+    def _forget_tail(self) -> _Tail:
+        tail = heappop(self._open)
+        if not tail.came_again:
+            del self._tails[tail.digest]
+        return tail
 
     def _count(self, kind: bytes, *, repeated: int = 0, lost: int = 0) -> None:
         counts = self._counts.pop(kind, (0, 0))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from promptcache.emulator.anthropic_replies import reply_to
 from promptcache.emulator.rules.anthropic import judge
+from promptcache.emulator.rules.anthropic_diagnostics import diagnosis, fingerprint
 from promptcache.emulator.rules.rejection import RejectedError
 from promptcache.emulator.rules.settings import Settings
 
@@ -37,6 +38,11 @@ DOCUMENT = st.fixed_dictionaries(
     {"type": st.just("document"), "source": mostly(st.just({"type": "url"}))},
     optional={"citations": mostly(st.just({"enabled": True}))},
 )
+COMPACTION = st.fixed_dictionaries(
+    {"type": st.just("compaction")},
+    optional={"content": mostly(st.sampled_from(["s", None])), **MARKED},
+)
+THOUGHT = st.just({"type": "thinking", "thinking": "hm", "signature": "s"})
 CALL = st.fixed_dictionaries(
     {
         "type": st.just("tool_use"),
@@ -51,7 +57,7 @@ RESULT = st.fixed_dictionaries(
     optional={"content": mostly(st.lists(TEXT, max_size=2)), **MARKED},
 )
 PLAIN = mostly(st.just("hello") | st.lists(mostly(TEXT | DOCUMENT), max_size=3))
-ROLES = {"user": RESULT | TEXT, "assistant": CALL | TEXT, "system": TEXT}
+ROLES = {"user": RESULT | TEXT, "assistant": CALL | TEXT | COMPACTION | THOUGHT, "system": TEXT}
 
 
 def message(role):
@@ -73,9 +79,18 @@ TOOL = st.fixed_dictionaries(
     {"name": st.sampled_from("fg"), "input_schema": mostly(st.just({}))},
     optional={"defer_loading": st.booleans(), **MARKED},
 )
+EDIT = st.fixed_dictionaries(
+    {"type": st.sampled_from(["clear_tool_uses_20250919", "clear_thinking_20251015"])},
+    optional={
+        "keep": mostly(st.sampled_from(["all", {"type": "tool_uses", "value": 0}])),
+        "trigger": mostly(st.just({"type": "tool_uses", "value": 0})),
+        "exclude_tools": mostly(st.just(["g"])),
+    },
+)
+EDITS = st.fixed_dictionaries({"edits": mostly(st.lists(mostly(EDIT), max_size=2))})
 BODY = st.fixed_dictionaries(
     {
-        "model": mostly(st.just("claude-opus-5-5")),
+        "model": mostly(st.sampled_from(["claude-opus-5-5", "claude-opus-4-1"])),
         "max_tokens": mostly(st.integers(0, 9)),
         "messages": mostly(st.sampled_from(TURNS).flatmap(turns)),
     },
@@ -86,6 +101,8 @@ BODY = st.fixed_dictionaries(
         "thinking": mostly(st.just({"type": "adaptive"})),
         "output_config": mostly(st.just({"effort": "low"})),
         "stop_sequences": mostly(st.just(["a"])),
+        "context_management": mostly(EDITS),
+        "diagnostics": mostly(st.just({"previous_message_id": "msg_1"})),
         **MARKED,
     },
 )
@@ -106,4 +123,5 @@ def test_any_body_gets_a_verdict_or_a_refusal(body):
     assert len(verdict.breakpoints) <= 4
     assert again.usage.total == verdict.usage.total
     assert again.usage.read == verdict.usage.total - verdict.usage.uncached
+    assert diagnosis(fingerprint(body), fingerprint(body), settings) is None
     assert reply_to(body, None, itertools.repeat("toolu")).stop_reason

@@ -51,7 +51,7 @@ def loop(make):
 
 
 KEEP_ALL = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
-KEEP_NONE = {
+KEEP_ONE = {
     "edits": [
         {
             "type": "clear_thinking_20251015",
@@ -117,7 +117,7 @@ def test_forgotten_thinking_costs_nothing(world, loop):
     ("model", "management", "hit"),
     [
         pytest.param(OLDER, KEEP_ALL, LAST, id="keep-all-on-an-older-model"),
-        pytest.param(NEWER, KEEP_NONE, FIRST, id="keep-one-on-a-newer-model"),
+        pytest.param(NEWER, KEEP_ONE, FIRST, id="keep-one-on-a-newer-model"),
     ],
 )
 def test_how_much_thinking_is_kept(world, loop, model, management, hit):

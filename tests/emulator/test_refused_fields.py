@@ -165,6 +165,33 @@ REFUSED = [
         id="small-budget",
     ),
 ]
+DIAGNOSTICS = [
+    pytest.param(
+        {"diagnostics": "yes"}, "diagnostics: Input should be an object", id="no-object"
+    ),
+    pytest.param(
+        {"diagnostics": {"previous_message_id": 5}},
+        "diagnostics.previous_message_id: Input should be a valid string",
+        id="no-id",
+    ),
+    pytest.param(
+        {"diagnostics": {"previous": None}},
+        f"diagnostics.previous: {EXTRA}",
+        id="unknown-field",
+    ),
+]
+CONTEXT = [
+    pytest.param(
+        {"context_management": "x"},
+        "context_management: Input should be an object",
+        id="no-object",
+    ),
+    pytest.param(
+        {"compaction": {"type": "summarize"}, "context_management": {"edits": []}},
+        "compaction: cannot be combined with context_management",
+        id="compaction-and-editing",
+    ),
+]
 PREWARMING = [
     pytest.param(
         {"tools": [TOOL], "tool_choice": {"type": "any"}},
@@ -187,7 +214,7 @@ PREWARMING = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "message"), REFUSED)
+@pytest.mark.parametrize(("fields", "message"), [*REFUSED, *DIAGNOSTICS, *CONTEXT])
 def test_refusals(refusal, fields, message):
     """The request is refused as invalid, in these words."""
     assert refusal(fields) == (400, "invalid_request_error", message)

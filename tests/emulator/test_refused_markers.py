@@ -184,6 +184,122 @@ REFUSED = [
         f"tools.1.mcp_toolset.configs.g.cache_control: {EXTRA}",
         id="toolset-member",
     ),
+    pytest.param(
+        {"system": [text(), text("", cache_control=MARK)]},
+        "system.1.text: cache_control cannot be set for empty text blocks",
+        id="empty-system-text",
+    ),
+    pytest.param(
+        {"messages": [user(), assistant({"type": "fallback", "cache_control": MARK})]},
+        f"messages.1.content.0.fallback.cache_control: {EXTRA}",
+        id="fallback",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                user(),
+                assistant({"type": "mcp_tool_listing", "cache_control": MARK}),
+            ]
+        },
+        f"messages.1.content.0.mcp_tool_listing.cache_control: {EXTRA}",
+        id="mcp-tool-listing",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                user(
+                    {
+                        "type": "document",
+                        "source": {"type": "content", "content": INSIDE},
+                    }
+                )
+            ]
+        },
+        "messages.0.content.0.document.source.content.0.cache_control: cache_control "
+        "may not be specified within `document.source.content`. Instead, place it "
+        "directly on `document` ",
+        id="inside-a-document",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                user(),
+                assistant(text(citations=[{"type": "x", "cache_control": MARK}])),
+            ]
+        },
+        f"messages.1.content.0.text.citations.0.cache_control: {EXTRA}",
+        id="citation",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                user(),
+                assistant(
+                    {
+                        "type": "web_search_tool_result",
+                        "tool_use_id": "s",
+                        "content": [
+                            {"type": "web_search_result", "cache_control": MARK}
+                        ],
+                    }
+                ),
+            ]
+        },
+        "messages.1.content.0.web_search_tool_result.content.0.cache_control: "
+        f"{EXTRA}",
+        id="web-search-result",
+    ),
+    pytest.param(
+        {
+            "messages": [
+                user(),
+                assistant(
+                    {
+                        "type": "code_execution_tool_result",
+                        "tool_use_id": "s",
+                        "content": {
+                            "type": "code_execution_result",
+                            "cache_control": MARK,
+                        },
+                    }
+                ),
+            ]
+        },
+        "messages.1.content.0.code_execution_tool_result.content.0.cache_control: "
+        f"{EXTRA}",
+        id="code-execution-result",
+    ),
+    pytest.param(
+        {"cache_control": {"type": "ephemeral", "ttl": "2h"}},
+        "cache_control.ephemeral.ttl: Input should be '5m' or '1h'",
+        id="unknown-automatic-ttl",
+    ),
+    pytest.param(
+        {"cache_control": {"type": "persistent"}},
+        "cache_control: Input tag 'persistent' found using 'type' does not match any "
+        "of the expected tags: 'ephemeral'",
+        id="unknown-automatic-type",
+    ),
+    pytest.param(
+        {"messages": [marked(4), assistant()], "cache_control": MARK},
+        "A maximum of 4 blocks with cache_control may be provided. Found 4; no slots "
+        "left for automatic caching.",
+        id="automatic-after-four",
+    ),
+    pytest.param(
+        {
+            "messages": [user(text(cache_control=MARK), text())],
+            "cache_control": HOUR,
+        },
+        f"cache_control.ttl: {ORDER}",
+        id="automatic-1h-after-5m",
+    ),
+    pytest.param(
+        {"messages": [user(text(cache_control=MARK))], "cache_control": HOUR},
+        "cache_control.ttl: the last block already has cache_control with ttl='5m', "
+        "which differs from the automatic ttl='1h'.",
+        id="automatic-of-another-ttl",
+    ),
 ]
 
 

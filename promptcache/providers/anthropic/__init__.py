@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptcache.ttl import Ttl
 from promptcache.outline import Outline
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
@@ -13,6 +12,7 @@ from promptcache.providers.anthropic import facts, wire
 from promptcache.providers.anthropic.blocks import ADVISORY
 from promptcache.providers.anthropic.usage import read_usage
 from promptcache.receipts.usage import Usage
+from promptcache.ttl import Ttl
 
 __all__ = ["ANTHROPIC", "AnthropicProvider"]
 

@@ -8,10 +8,10 @@ message has the same form in every request that it appears in.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptcache.ttl import Ttl
 from promptcache.outline import Outline, Place, Section
 from promptcache.planning.plan import Plan
 from promptcache.providers.anthropic.blocks import mapping_of, without_nested_markers
+from promptcache.ttl import Ttl
 
 __all__ = ["apply"]
 
@@ -34,9 +34,8 @@ def apply(body: Mapping[str, Any], outline: Outline, plan: Plan) -> dict[str, An
     system = body.get("system")
     if system:
         planned["system"] = _blocks(_as_blocks(system), 0, changes[Section.SYSTEM])
-    planned["messages"] = _messages(
-        body.get("messages") or (), changes[Section.MESSAGES], outline
-    )
+    if messages := body.get("messages"):
+        planned["messages"] = _messages(messages, changes[Section.MESSAGES], outline)
     if "cache_control" in body and plan.automatic != outline.automatic:
         del planned["cache_control"]
         if plan.automatic is not None:
@@ -68,9 +67,7 @@ def _note(changes: dict[Section, _Change], place: Place, ttl: Ttl | None) -> Non
         changes[place.section][place.index, place.block] = ttl
 
 
-def _messages(
-    messages: Sequence[Any], changes: _Change, outline: Outline
-) -> list[Any]:
+def _messages(messages: Sequence[Any], changes: _Change, outline: Outline) -> list[Any]:
     touched = {message for message, _ in changes}
     bare = {
         place.index

@@ -1,4 +1,4 @@
-"""One block of a Messages request: what it says, how large it is, whether it takes a marker.
+"""One block of a Messages request: what it says, its size, whether it takes a marker.
 
 Rule 1: nothing here looks beyond the block that it is given.
 """
@@ -15,8 +15,8 @@ __all__ = [
     "ADVISORY",
     "NESTING",
     "content_of",
-    "nested_markers",
     "mapping_of",
+    "nested_markers",
     "refusal_of",
     "size_of",
     "without_nested_markers",
@@ -59,7 +59,7 @@ An entry that ends on a trailing `role: system` turn was reported never to be re
 again (anthropics/claude-code issue 96101), so the block before takes the marker.
 """
 
-NESTING = frozenset({"document", "search_result", "tool_result"})
+NESTING = frozenset({"document", "mcp_tool_result", "search_result", "tool_result"})
 """Types whose parts may carry a marker, by mistake or by an old custom."""
 
 _NONE: dict[str, Sequence[Any]] = {}
@@ -100,7 +100,10 @@ def content_of(block: Mapping[str, Any], kind: str = "") -> bytes:
         if isinstance(text, str):
             return text.encode("utf-8", "surrogatepass")
     if kind in NESTING:
-        block = without_nested_markers(block)
+        try:
+            block = without_nested_markers(block)
+        except RecursionError as error:
+            raise UnreadableBodyError("a block is nested too deeply") from error
     if "cache_control" in block:
         block = {key: block[key] for key in block if key != "cache_control"}
     return _encoded(block)
@@ -154,11 +157,15 @@ def nested_markers(block: Mapping[str, Any]) -> tuple[bool, Any]:
     inner, last = False, None
     for parts in _nested(block).values():
         for number, part in enumerate(parts):
-            if isinstance(part, Mapping) and part.get("cache_control") is not None:
+            if not isinstance(part, Mapping):
+                continue
+            if part.get("cache_control") is not None:
                 if number + 1 == len(parts) and block.get("type") == "tool_result":
                     last = part["cache_control"]
                 else:
                     inner = True
+            deeper = nested_markers(part)
+            inner = inner or deeper[0] or deeper[1] is not None
     return inner, last
 
 
@@ -166,25 +173,28 @@ def without_nested_markers(block: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the block with no marker on any of its parts; itself if there is none."""
     changed: dict[str, Any] = {}
     for key, parts in _nested(block).items():
-        if any(isinstance(part, Mapping) and "cache_control" in part for part in parts):
-            bare = [_bare(part) for part in parts]
+        bare = [_bare(part) for part in parts]
+        if any(new is not old for new, old in zip(bare, parts, strict=True)):
             changed[key] = {**block[key], "content": bare} if key == "source" else bare
     return {**block, **changed} if changed else block
 
 
 def _nested(block: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
     content, source = block.get("content"), block.get("source")
-    if isinstance(content, list):
+    if isinstance(content, (list, tuple)):
         return {"content": content}
-    if isinstance(source, Mapping) and isinstance(source.get("content"), list):
+    if isinstance(source, Mapping) and isinstance(source.get("content"), (list, tuple)):
         return {"source": source["content"]}
     return _NONE
 
 
 def _bare(part: Any) -> Any:
-    if isinstance(part, Mapping) and "cache_control" in part:
-        return {key: part[key] for key in part if key != "cache_control"}
-    return part
+    if not isinstance(part, Mapping):
+        return part
+    bare = without_nested_markers(part)
+    if "cache_control" in bare:
+        return {key: bare[key] for key in bare if key != "cache_control"}
+    return bare
 
 
 def _called_by_code(block: Mapping[str, Any]) -> bool:

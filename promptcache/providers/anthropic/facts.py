@@ -100,7 +100,7 @@ HOSTS: Mapping[str, HostFacts] = {
     host.name: host
     for host in (
         DIRECT,
-        # The run rule is stated for the Claude API only, so elsewhere it is not assumed.
+        # The run rule is stated for the Claude API only: elsewhere it is not assumed.
         HostFacts("aws"),
         HostFacts("bedrock", automatic=False),
         HostFacts("bedrock-mantle"),
@@ -147,7 +147,7 @@ def _row_name(model: str, names: set[str]) -> str:
     found = [
         name
         for name in names
-        if bare == name or bare.startswith((f"{name}-2", f"{name}@", f"{name}-v"))
+        if bare == name or bare.startswith((f"{name}-20", f"{name}@", f"{name}-v"))
     ]
     # The longest name is the most exact row: an override may be for one dated version.
     return max(found, key=len, default=bare)

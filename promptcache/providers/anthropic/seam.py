@@ -19,10 +19,11 @@ from promptcache.errors import AttachedError
 from promptcache.flow import Flow, arun, run
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
-from promptcache.providers.anthropic.streams import AsyncEvents, Events, settle_body
+from promptcache.providers.anthropic.streams import settle_body, watch_stream
 
 if TYPE_CHECKING:
-    from promptcache.cache import Prepared, PromptCache
+    from promptcache.cache import PromptCache
+    from promptcache.prepared import Prepared
 
 __all__ = ["TESTED", "Seam", "attach"]
 
@@ -31,8 +32,17 @@ TESTED = "anthropic 0.120 to 2.12"
 Client = TypeVar("Client")
 
 _PATH = "/v1/messages"
+_RAW_RESPONSE = "X-Stainless-Raw-Response"
 _FIRST_REFUSAL = 400
-_MAX_WAITING = 64
+_FIRST_FAILURE = 500
+_RETRIED = frozenset({408, 409, 429})
+
+_MAX_WAITING = 256
+_WAIT_SECONDS = 120
+"""How long a failed attempt is kept; the SDK waits a minute at most."""
+
+# An SDK that has none is found out, and said so, when a client is attached.
+_Middleware: Any = getattr(anthropic, "Middleware", object)
 
 _HOSTS: Mapping[str, str] = {
     "AnthropicAWS": "aws",
@@ -50,8 +60,10 @@ def attach(client: Client, cache: "PromptCache") -> Client:
     SDK lacks what the seam relies on, so does this, with a warning.
 
     Raises:
+        OptionError: The cache's policy names a lifetime that Anthropic lacks.
         AttachedError: The client is attached to another cache.
     """
+    cache.check_ttl(None, ANTHROPIC)
     missing = _missing(client)
     if missing:
         warnings.warn(
@@ -69,7 +81,7 @@ def attach(client: Client, cache: "PromptCache") -> Client:
     return cast("Client", attached)
 
 
-class Seam(anthropic.Middleware):
+class Seam(_Middleware):  # type: ignore[misc]
     """Plans the requests of one client and settles their answers."""
 
     def __init__(self, cache: "PromptCache", host: str) -> None:
@@ -82,7 +94,7 @@ class Seam(anthropic.Middleware):
         self.cache = cache
         self._host = host
         self._lock = Lock()
-        self._waiting: OrderedDict[str, Prepared] = OrderedDict()
+        self._waiting: OrderedDict[str, tuple[float, Prepared]] = OrderedDict()
 
     def handle(self, request: Any, call_next: Any) -> Any:
         """Send one attempt of a synchronous client's request."""
@@ -98,15 +110,16 @@ class Seam(anthropic.Middleware):
             return (yield call_next(request))
         try:
             response = yield from self._send(request, call_next, prepared)
-        except BaseException:
+        except Exception:
             self._keep(request, prepared)
             raise
         if not response.http_response.is_success:
-            self._keep(request, prepared)
+            if _may_be_retried(response):
+                self._keep(request, prepared)
         elif request.stream:
             stream = yield response.parse()
-            wrapper = AsyncEvents if hasattr(stream, "__aiter__") else Events
-            stream._iterator = wrapper(stream._iterator, self.cache, prepared)
+            watch_stream(stream, self.cache, prepared)
+            _hand_on(stream, request, response)
         else:
             settle_body(response, self.cache, prepared)
         return response
@@ -129,30 +142,45 @@ class Seam(anthropic.Middleware):
         options = request.options
         if options.method.lower() != "post" or options.url.partition("?")[0] != _PATH:
             return None
+        body = _body(options)
         if request.retries_taken:
-            with self._lock:
-                prepared = self._waiting.pop(options.idempotency_key, None)
-            if prepared is not None:
+            prepared = self._kept(str(options.idempotency_key))
+            # Another middleware may send something else under the same key.
+            if prepared is not None and prepared.request.body == body:
                 return prepared
-        return self.cache.prepare(Request(ANTHROPIC, _body(options), self._host))
+        return self.cache.prepare(Request(ANTHROPIC, body, self._host))
 
     def _keep(self, request: Any, prepared: "Prepared") -> None:
         """Keep what was decided, in case that the SDK tries once more."""
         key = request.options.idempotency_key
         if key is None:
             return
+        now = self.cache.clock.now()
         with self._lock:
-            self._waiting[key] = prepared
-            # The last attempt of a request leaves its entry behind.
-            while len(self._waiting) > _MAX_WAITING:
+            self._waiting[key] = (now + _WAIT_SECONDS, prepared)
+            # The last attempt of a request leaves its entry, with the body, behind.
+            while len(self._waiting) > _MAX_WAITING or self._oldest() <= now:
                 self._waiting.popitem(last=False)
+
+    def _kept(self, key: str) -> "Prepared | None":
+        with self._lock:
+            kept = self._waiting.pop(key, None)
+        return None if kept is None else kept[1]
+
+    def _oldest(self) -> float:
+        return next(iter(self._waiting.values()))[0]
 
 
 def _body(options: Any) -> Any:
     """Return the body that the SDK is going to encode."""
     body, extra = options.json_data, options.extra_json
     if isinstance(body, Mapping) and isinstance(extra, Mapping):
-        return {**body, **extra}
+        merged = {**body, **extra}
+        return {
+            name: value
+            for name, value in merged.items()
+            if not isinstance(value, anthropic.Omit)
+        }
     return extra if body is None else body
 
 
@@ -168,6 +196,23 @@ def _with_body(request: Any, prepared: "Prepared") -> Any:
     planned.options.json_data = prepared.body
     planned.options.extra_json = None
     return planned
+
+
+def _hand_on(stream: Any, request: Any, response: Any) -> None:
+    """Let the caller of `with_raw_response` parse the stream that is watched.
+
+    Before 1.0, the SDK turns the response into one of another class, which would make
+    a stream of its own.
+    """
+    headers = request.options.headers
+    if isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE) == "true":
+        response._options.post_parser = lambda _: stream
+
+
+def _may_be_retried(response: Any) -> bool:
+    """Tell whether the SDK's rules allow another attempt after this answer."""
+    status, asked = response.status_code, response.headers.get("x-should-retry")
+    return asked == "true" or status in _RETRIED or status >= _FIRST_FAILURE
 
 
 def _host(client: object) -> str:

@@ -6,17 +6,20 @@ one that is dropped early settles with what is known.
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import orjson
 
+from promptcache.interrupts import when_free
 from promptcache.providers.anthropic.usage import merge_usage
 
 if TYPE_CHECKING:
-    from promptcache.cache import Prepared, PromptCache
+    from promptcache.cache import PromptCache
+    from promptcache.prepared import Prepared
 
-__all__ = ["AsyncEvents", "Events", "settle_body"]
+__all__ = ["AsyncEvents", "Events", "settle_body", "watch_stream"]
 
 
 _LOGGER = logging.getLogger("promptcache")
@@ -35,7 +38,7 @@ class _Watch:
     def see(self, event: Any) -> None:
         try:
             self._read(event)
-        except Exception:  # noqa: BLE001 - an event of a shape we do not know passes
+        except Exception:
             _LOGGER.debug("An event of a stream could not be read.", exc_info=True)
 
     def _read(self, event: Any) -> None:
@@ -44,8 +47,8 @@ class _Watch:
             if self._prepared.first_token is None:
                 self._prepared.first_token = self._cache.clock.now()
         elif kind == "message_start":
-            self._id = getattr(event.message, "id", None)
-            self._model = getattr(event.message, "model", None)
+            self._id = _text(getattr(event.message, "id", None))
+            self._model = _text(getattr(event.message, "model", None))
             self._note_usage(event.message)
         elif kind == "message_delta":
             self._note_usage(event)
@@ -60,6 +63,10 @@ class _Watch:
             message_id=self._id,
         )
 
+    def drop(self) -> None:
+        if not self._prepared.settled:
+            when_free(self.end)
+
     def _note_usage(self, holder: Any) -> None:
         usage = getattr(holder, "usage", None)
         if usage is not None:
@@ -67,14 +74,52 @@ class _Watch:
             self._usage = merge_usage(self._usage, reported)
 
 
+def watch_stream(stream: Any, cache: "PromptCache", prepared: "Prepared") -> None:
+    """Settle a request by the events of its stream, or when that is closed early.
+
+    Args:
+        stream: The SDK's stream, synchronous or not; its iterator is replaced.
+        cache: What settles.
+        prepared: The request.
+    """
+    watch = _Watch(cache, prepared)
+    if hasattr(stream, "__aiter__"):
+        stream._iterator = AsyncEvents(stream._iterator, watch)
+        stream.close = _async_closing(ref(stream), watch)
+    else:
+        stream._iterator = Events(stream._iterator, watch)
+        stream.close = _closing(ref(stream), watch)
+
+
+def _closing(stream: "ref[Any]", watch: _Watch) -> Callable[[], None]:
+    # A stream that held itself would, once dropped, wait for the garbage collector.
+    def close() -> None:
+        watch.end()
+        held = stream()
+        if held is not None:
+            type(held).close(held)
+
+    return close
+
+
+def _async_closing(
+    stream: "ref[Any]", watch: _Watch
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    async def close() -> None:
+        watch.end()
+        held = stream()
+        if held is not None:
+            await type(held).close(held)
+
+    return close
+
+
 class Events:
     """The events of a synchronous stream, watched."""
 
-    def __init__(
-        self, events: Iterator[Any], cache: "PromptCache", prepared: "Prepared"
-    ) -> None:
+    def __init__(self, events: Iterator[Any], watch: _Watch) -> None:
         self._events = events
-        self._watch = _Watch(cache, prepared)
+        self._watch = watch
 
     def __iter__(self) -> "Events":
         return self
@@ -96,17 +141,15 @@ class Events:
         self._watch.end()
 
     def __del__(self) -> None:
-        self._watch.end()
+        self._watch.drop()
 
 
 class AsyncEvents:
     """The events of an asynchronous stream, watched."""
 
-    def __init__(
-        self, events: AsyncIterator[Any], cache: "PromptCache", prepared: "Prepared"
-    ) -> None:
+    def __init__(self, events: AsyncIterator[Any], watch: _Watch) -> None:
         self._events = events
-        self._watch = _Watch(cache, prepared)
+        self._watch = watch
 
     def __aiter__(self) -> "AsyncEvents":
         return self
@@ -128,7 +171,7 @@ class AsyncEvents:
         self._watch.end()
 
     def __del__(self) -> None:
-        self._watch.end()
+        self._watch.drop()
 
 
 def settle_body(response: Any, cache: "PromptCache", prepared: "Prepared") -> None:
@@ -167,7 +210,11 @@ def _settled(response: Any, cache: "PromptCache", prepared: "Prepared") -> bool:
     cache.settle(
         prepared,
         usage if isinstance(usage, dict) else None,
-        model=message.get("model"),
-        message_id=message.get("id"),
+        model=_text(message.get("model")),
+        message_id=_text(message.get("id")),
     )
     return True
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

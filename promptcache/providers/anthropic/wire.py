@@ -10,18 +10,18 @@ from hashlib import blake2b
 from typing import Any
 
 from promptcache.errors import UnreadableBodyError
-from promptcache.ttl import Ttl
 from promptcache.outline import DIGEST_BYTES, Blocks, Outline, Place, Section
 from promptcache.providers.anthropic.blocks import (
     ADVISORY,
     NESTING,
     content_of,
-    nested_markers,
     mapping_of,
+    nested_markers,
     refusal_of,
     size_of,
 )
 from promptcache.providers.anthropic.facts import DIRECT, HostFacts
+from promptcache.ttl import Ttl
 
 __all__ = ["MAX_BYTES", "extended", "outline"]
 
@@ -167,7 +167,7 @@ class _Reading:
                 )
                 opening = b""
 
-    def _add(
+    def _add(  # noqa: PLR0917 - called for every block, and keywords cost
         self,
         block: Mapping[str, Any],
         section: Section,
@@ -184,7 +184,7 @@ class _Reading:
             content,
             size_of(block, kind, content),
             kind,
-            refusal_of(block, kind, self._code_calls) or refusal,
+            _stricter(refusal_of(block, kind, self._code_calls), refusal),
             opening=opening,
             joins=joins,
         )
@@ -215,6 +215,11 @@ class _Reading:
             self.illegal.append(Place(section, index, number))
         else:
             self.markers[position] = ttl
+
+
+def _stricter(own: str, turn: str) -> str:
+    """Return the refusal of a block or that of its turn; a caution gives way."""
+    return turn if turn and (not own or own in ADVISORY) else own
 
 
 def _root(body: Mapping[str, Any], tenant: str | None) -> bytes:

@@ -1,0 +1,126 @@
+"""The `promptcache` command.
+
+Rule 1: a subcommand is one row of `COMMANDS`.
+Rule 2: what a subcommand needs is imported when it runs, and a missing extra is one
+sentence with the command that installs it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module, metadata
+from typing import Annotated, Any
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A subcommand, known by where its function stands."""
+
+    function: str
+    """`module:name` of the function whose signature typer reads."""
+    extra: str
+    """The extra that installs all that the function needs."""
+    summary: str
+    """Its line in `promptcache --help`."""
+
+
+COMMANDS: Mapping[str, Command] = {
+    "demo": Command(
+        "promptcache.demo.cli:demo",
+        extra="all",
+        summary="Compare the bill and the waiting time with and without the plugin.",
+    ),
+    "emulate": Command(
+        "promptcache.emulator.cli:emulate",
+        extra="emulator",
+        summary="Serve the provider's API and its caching rules on this machine.",
+    ),
+}
+
+
+def main() -> None:
+    """Run the command line."""
+    with _needs("cli", "promptcache"):
+        app = _app()
+    app(prog_name="promptcache")
+
+
+def _app() -> Callable[..., Any]:
+    # Imported here so that `main` can say what to install when it is missing.
+    import typer  # noqa: PLC0415
+    from typer.core import TyperCommand  # noqa: PLC0415
+
+    class Deferred(TyperCommand):
+        """A subcommand that becomes the real one when it is invoked."""
+
+        def make_context(self, *args: Any, **kwargs: Any) -> Any:
+            alone = typer.Typer(add_completion=False)
+            alone.command(self.name)(_load(str(self.name)))
+            return typer.main.get_command(alone).make_context(*args, **kwargs)
+
+    def show_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the value
+        if wanted:
+            typer.echo(f"promptcache {metadata.version('promptcache')}")
+            raise typer.Exit
+
+    app = typer.Typer(
+        help="Plan, watch and rehearse prompt caching.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+
+    @app.callback()
+    def options(
+        *,
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version",
+                callback=show_version,
+                is_eager=True,
+                help="Show the version and exit.",
+            ),
+        ] = False,
+    ) -> None: ...
+
+    for name, command in COMMANDS.items():
+        app.command(name, help=command.summary, cls=Deferred)(lambda: None)
+    return app
+
+
+def _load(name: str) -> Callable[..., Any]:
+    command = COMMANDS[name]
+    module, _, attribute = command.function.partition(":")
+    with _needs(command.extra, f"promptcache {name}"):
+        function: Callable[..., Any] = getattr(import_module(module), attribute)
+
+    @wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        with _needs(command.extra, f"promptcache {name}"):
+            return function(*args, **kwargs)
+
+    return guarded
+
+
+@contextmanager
+def _needs(extra: str, what: str) -> Iterator[None]:
+    """Turn a missing dependency into a sentence and exit code 1."""
+    try:
+        yield
+    except ImportError as error:
+        missing = error.__cause__ if error.name is None else error
+        if not isinstance(missing, ModuleNotFoundError) or _is_ours(missing):
+            raise
+        raise SystemExit(
+            f"`{what}` needs the `{extra}` extra, as `{missing.name}` is not "
+            f"installed: pip install 'promptcache[{extra}]'"
+        ) from None
+
+
+def _is_ours(error: ModuleNotFoundError) -> bool:
+    root = (error.name or "").partition(".")[0]
+    return root == "promptcache" or root.endswith("_promptcache")

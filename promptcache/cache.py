@@ -15,11 +15,18 @@ from promptcache.clock import Clock, SystemClock
 from promptcache.errors import OptionError, PromptCacheError, UnreadableBodyError
 from promptcache.factsfile import read_facts
 from promptcache.interrupts import undisturbed
-from promptcache.options import current_options
+from promptcache.options import CallOptions, current_options
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
 from promptcache.prepared import Prepared, described
-from promptcache.providers import Client, Facts, Provider, Request, attach_client
+from promptcache.providers import (
+    Client,
+    Facts,
+    Provider,
+    Request,
+    attach_client,
+    warm_client,
+)
 from promptcache.receipts.collect import active_collectors, collecting, deliver
 from promptcache.receipts.events import (
     BodyUnreadable,
@@ -38,6 +45,7 @@ from promptcache.receipts.prices import GenaiPrices, Prices
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
+from promptcache.state.answers import Answers
 from promptcache.state.history import History
 from promptcache.switch import is_switched_off
 from promptcache.ttl import Ttl
@@ -64,6 +72,7 @@ class PromptCache:
         listeners: Iterable[Listener] = (),
         prices: Prices | None = None,
         facts: Facts | None = None,
+        diagnose: bool = False,
         strict: bool = False,
         clock: Clock | None = None,
     ) -> None:
@@ -75,6 +84,8 @@ class PromptCache:
             prices: What tokens cost; else the prices that `genai-prices` ships.
             facts: Provider rules by model name, laid over those that ship and
                 those in the file that `PROMPTCACHE_FACTS` names.
+            diagnose: Ask the provider why a prefix was missed, where it can tell; the
+                receipt's notes have its reason.
             strict: Raise our own errors instead of sending unplanned requests.
             clock: Where time comes from.
 
@@ -82,6 +93,7 @@ class PromptCache:
             OptionError: An argument is not allowed.
         """
         self.policy = Policy.named(policy)
+        self.diagnose = diagnose
         self.strict = strict
         self.clock: Clock = SystemClock() if clock is None else clock
         self._prices: Prices = GenaiPrices() if prices is None else prices
@@ -91,6 +103,7 @@ class PromptCache:
         }
         self._listeners = Listeners((LoggingListener(), *listeners))
         self._history = History()
+        self._answers = Answers()
         self._report = Report()
         self._lock = Lock()
         self._refused: dict[tuple[str, str, str], float] = {}
@@ -128,6 +141,30 @@ class PromptCache:
         It covers this thread or task and what these start.
         """
         return collecting(self)
+
+    def prewarm(self, client: Any, **request: Any) -> Receipt | None:
+        """Write what requests begin with, before the first of them comes.
+
+        This sends a request of its own, billed as a write. `max_tokens` is left out;
+        of `messages`, give those that every conversation begins with, or none.
+
+        Args:
+            client: A synchronous client of the provider's SDK.
+            **request: What the requests will be made with: model, system, tools, and
+                the very thinking and effort that they will have.
+
+        Returns:
+            The receipt; None if the answer said nothing of its usage.
+        """
+        with self.collect() as receipts:
+            warm_client(self.attach(client), request)
+        return receipts[-1] if receipts else None
+
+    async def aprewarm(self, client: Any, **request: Any) -> Receipt | None:
+        """Do what `prewarm` does, with an asynchronous client."""
+        with self.collect() as receipts:
+            await warm_client(self.attach(client), request)
+        return receipts[-1] if receipts else None
 
     def report(self) -> Report:
         """Return what was read, written and saved so far, by model."""
@@ -198,6 +235,7 @@ class PromptCache:
         *,
         model: str | None = None,
         message_id: str | None = None,
+        diagnosis: object = None,
     ) -> None:
         """Write the receipt of a request that was answered; only the first counts.
 
@@ -206,13 +244,15 @@ class PromptCache:
             reported: The usage as the provider sent it, or None if it did not.
             model: The model that answered.
             message_id: The provider's id of the answer.
+            diagnosis: What the provider told of a miss, if it was asked.
         """
         if prepared.settled:
             return
         prepared.settled = True
         with undisturbed():
             try:
-                self._settle(prepared, reported, model, message_id)
+                missed = prepared.request.provider.told(diagnosis)
+                self._settle(prepared, reported, model, message_id, missed)
             except Exception as error:  # noqa: BLE001 - the answer survives us
                 name = prepared.request.provider.name
                 event = PlanningFailed.of(name, prepared.request.model, error)
@@ -237,6 +277,10 @@ class PromptCache:
                 outline, rules=rules, policy=self.policy, past=past, ttl=options.ttl
             )
             body = provider.apply(request.body, outline, decided)
+            if self.diagnose:
+                previous = self._answers.before(outline, _conversation(options))
+                body = provider.asked(body, previous, host=request.host)
+                prepared.outline = outline
         self._history.record(outline, decided, past, now=now)
         prepared.breakpoints = described(outline, decided)
         # Last, and together: whatever fails before leaves the request unplanned.
@@ -251,6 +295,7 @@ class PromptCache:
         reported: Mapping[str, Any] | None,
         model: str | None,
         message_id: str | None,
+        missed: str | None,
     ) -> None:
         request, now = prepared.request, self.clock.now()
         provider = request.provider
@@ -281,9 +326,17 @@ class PromptCache:
             attempts=max(prepared.attempts, 1),
             tenant=prepared.options.tenant,
             conversation=prepared.options.conversation,
-            notes=(*dropped, *shortened, *prepared.plan.notes),
+            notes=(
+                *([] if missed is None else [f"missed: {missed}"]),
+                *dropped,
+                *shortened,
+                *prepared.plan.notes,
+            ),
             id=message_id,
         )
+        if prepared.outline is not None and message_id is not None:
+            conversation = _conversation(prepared.options)
+            self._answers.note(prepared.outline, conversation, message_id)
         deliver(receipt, prepared.collectors, owner=self)
         self._report.add(receipt)
         if usage.input_tokens is None:
@@ -319,3 +372,9 @@ class PromptCache:
     @staticmethod
     def _key(request: Request) -> tuple[str, str, str]:
         return (request.provider.name, request.model, request.host)
+
+
+def _conversation(options: CallOptions) -> tuple[str | None, str] | None:
+    if options.conversation is None:
+        return None
+    return (options.tenant, options.conversation)

@@ -154,6 +154,8 @@ class Outline:
     """The caller's automatic caching has a form that the provider would refuse."""
     forced: bool = False
     """The form of the answer is forced, so this is a single answer, hardly a loop."""
+    warms: bool = False
+    """Nothing is to be answered: the request writes what comes before its last turn."""
 
     @property
     def has_tools(self) -> bool:

@@ -32,6 +32,8 @@ class Prepared:
     collectors: tuple[Collector, ...] = ()
     settled: bool = False
     receipt: Receipt | None = None
+    outline: Outline | None = None
+    """Kept where the answer must be found again by its prompt."""
 
     @property
     def is_planned(self) -> bool:

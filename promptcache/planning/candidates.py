@@ -69,7 +69,10 @@ def candidates(
     lives = _lifetimes(policy, rules.ttls[0], ttl)
     notes: list[str] = []
     tail = _markable(outline, outline.length - 1)
-    if lives.tail is not None and policy.name == "auto":
+    if outline.warms:
+        notes.append("tail not written: the request only warms what is before it")
+        tail = -1
+    elif lives.tail is not None and policy.name == "auto":
         chance = tail_chance(outline, past)
         if chance <= _break_even(lives.tail):
             notes.append(f"tail not written: {chance:.0%} likely to be read again")
@@ -138,10 +141,11 @@ def _places(
     yield from _heads(outline, head, lives)
     if shared > head:
         yield shared, lives.history, "shared"
-    if tail > head:
+    if tail > head or outline.warms:
         stable = _markable(outline, outline.message_end(len(outline.starts) - 2))
         if stable > head:
             yield stable, lives.history, "stable"
+    if tail > head:
         floor = max(head, entry)
         for position in _spaced(outline, floor, tail, rules.lookback):
             yield position, lives.history, "spaced"

@@ -25,6 +25,7 @@ __all__ = [
     "Request",
     "attach_client",
     "provider_named",
+    "warm_client",
 ]
 
 Client = TypeVar("Client")
@@ -68,6 +69,16 @@ class Provider(Protocol):
         """Return the body with the plan's breakpoints."""
         ...
 
+    def asked(
+        self, body: Mapping[str, Any], previous: str | None, *, host: str
+    ) -> Mapping[str, Any]:
+        """Return the body with the question why it misses, where that can be asked."""
+        ...
+
+    def told(self, diagnosis: object) -> str | None:
+        """Return the reason for a miss that a response gave, if it gave one."""
+        ...
+
     def usage(self, reported: Mapping[str, Any]) -> Usage:
         """Read the usage that a response reported."""
         ...
@@ -106,6 +117,17 @@ def attach_client(client: Client, cache: "PromptCache") -> Client:
 
         return seam.attach(client, cache)
     raise UnsupportedClientError(client, SUPPORTED)
+
+
+def warm_client(client: Any, request: Mapping[str, Any]) -> Any:
+    """Send the request that writes what requests like this one begin with.
+
+    Returns:
+        What the SDK returns: an awaitable, if the client is asynchronous.
+    """
+    from promptcache.providers.anthropic import prewarm  # noqa: PLC0415
+
+    return client.messages.create(**prewarm.warming(request))
 
 
 def provider_named(name: ProviderName) -> Provider:

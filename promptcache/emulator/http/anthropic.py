@@ -51,11 +51,15 @@ class MessagesApi:
         The model stands in the path and the API's version in the body.
         Source: `anthropic` 2.12, `lib/vertex/_client.py`.
         """
-        model, _, verb = request.path_params["target"].rpartition(":")
-        if model == "count-tokens":
-            return await self._guarded(request, VERTEX, self._count)
-        fields = {"model": model, "stream": verb == "streamRawPredict"}
+        fields = {
+            "model": request.path_params["model"],
+            "stream": request.url.path.endswith(":streamRawPredict"),
+        }
         return await self._guarded(request, VERTEX, self._create, **fields)
+
+    async def vertex_count_tokens(self, request: Request) -> Response:
+        """Answer `POST .../models/count-tokens:rawPredict`; the body has the model."""
+        return await self._guarded(request, VERTEX, self._count)
 
     async def bedrock(self, request: Request) -> Response:
         """Answer `POST /model/MODEL/invoke` and its streaming twin.

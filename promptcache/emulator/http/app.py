@@ -18,9 +18,7 @@ from promptcache.emulator.machine import Machine
 __all__ = ["build_app"]
 
 MESSAGES = "/v1/messages"
-VERTEX = (
-    "/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{target}"
-)
+VERTEX = "/v1/projects/{project}/locations/{location}/publishers/anthropic/models"
 BEDROCK = "/model/{model:path}/invoke"
 
 
@@ -52,7 +50,15 @@ def _anthropic_routes(machine: Machine) -> list[Route]:
         Route(f"{MESSAGES}/batches", batches.create, methods=["POST"]),
         Route(batch, batches.retrieve, methods=["GET"]),
         Route(f"{batch}/results", batches.results, methods=["GET"]),
-        Route(VERTEX, messages.vertex, methods=["POST"]),
+        Route(
+            f"{VERTEX}/count-tokens:rawPredict",
+            messages.vertex_count_tokens,
+            methods=["POST"],
+        ),
+        Route(f"{VERTEX}/{{model}}:rawPredict", messages.vertex, methods=["POST"]),
+        Route(
+            f"{VERTEX}/{{model}}:streamRawPredict", messages.vertex, methods=["POST"]
+        ),
         Route(BEDROCK, messages.bedrock, methods=["POST"]),
         Route(f"{BEDROCK}-with-response-stream", messages.bedrock, methods=["POST"]),
     ]

@@ -8,7 +8,7 @@ from promptcache.outline import Outline
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
 from promptcache.providers.anthropic import apply as writing
-from promptcache.providers.anthropic import facts, wire
+from promptcache.providers.anthropic import diagnostics, facts, wire
 from promptcache.providers.anthropic.blocks import ADVISORY
 from promptcache.providers.anthropic.usage import read_usage
 from promptcache.receipts.usage import Usage
@@ -54,6 +54,16 @@ class AnthropicProvider:
         """Return the body with the plan's breakpoints."""
         return writing.apply(body, outline, plan)
 
+    def asked(
+        self, body: Mapping[str, Any], previous: str | None, *, host: str
+    ) -> Mapping[str, Any]:
+        """Return the body with the question why it misses, where that can be asked."""
+        return diagnostics.asked(body, previous, facts.HOSTS[host])
+
+    def told(self, diagnosis: object) -> str | None:
+        """Return the reason for a miss that a response gave, if it gave one."""
+        return diagnostics.told(diagnosis)
+
     def usage(self, reported: Mapping[str, Any]) -> Usage:
         """Read the `usage` object of a message."""
         return read_usage(reported)
@@ -61,7 +71,8 @@ class AnthropicProvider:
     def is_our_fault(self, status: int, message: str) -> bool:
         """Tell whether a refusal names fields that a plan may add."""
         bad_request = 400
-        return status == bad_request and "cache_control" in message
+        ours = ("cache_control", "diagnostics")
+        return status == bad_request and any(name in message for name in ours)
 
 
 ANTHROPIC = AnthropicProvider()

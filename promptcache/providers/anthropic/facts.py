@@ -60,6 +60,8 @@ class HostFacts:
     """Whether a top-level `cache_control` is accepted."""
     collapses_tool_runs: bool = False
     """Whether a run of tool_use, or of tool_result, is one look-back position."""
+    diagnostics: bool = False
+    """Whether requests may ask why they missed."""
     source: str = DOCS
     checked: date = CHECKED
 
@@ -94,7 +96,7 @@ _ROWS = (
 
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
 
-DIRECT = HostFacts("anthropic", collapses_tool_runs=True)
+DIRECT = HostFacts("anthropic", collapses_tool_runs=True, diagnostics=True)
 
 HOSTS: Mapping[str, HostFacts] = {
     host.name: host

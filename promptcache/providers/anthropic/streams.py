@@ -34,6 +34,7 @@ class _Watch:
         self._usage: dict[str, Any] = {}
         self._model: str | None = None
         self._id: str | None = None
+        self._diagnosis: object = None
 
     def see(self, event: Any) -> None:
         try:
@@ -49,6 +50,8 @@ class _Watch:
         elif kind == "message_start":
             self._id = _text(getattr(event.message, "id", None))
             self._model = _text(getattr(event.message, "model", None))
+            told = getattr(event.message, "diagnostics", None)
+            self._diagnosis = getattr(told, "model_dump", lambda: told)()
             self._note_usage(event.message)
         elif kind == "message_delta":
             self._note_usage(event)
@@ -61,6 +64,7 @@ class _Watch:
             self._usage or None,
             model=self._model,
             message_id=self._id,
+            diagnosis=self._diagnosis,
         )
 
     def drop(self) -> None:
@@ -212,6 +216,7 @@ def _settled(response: Any, cache: "PromptCache", prepared: "Prepared") -> bool:
         usage if isinstance(usage, dict) else None,
         model=_text(message.get("model")),
         message_id=_text(message.get("id")),
+        diagnosis=message.get("diagnostics"),
     )
     return True
 

@@ -57,8 +57,10 @@ def outline(
     for index, tool in enumerate(_sequence(body, "tools")):
         reading.tool(index, mapping_of(tool))
     tools_end = len(reading.blocks.digests)
+    reading.opening = b"\0system\0" + _system_level(body)
     reading.system(body.get("system"))
     system_end = len(reading.blocks.digests)
+    reading.opening += _messages_level(body)
     reading.messages(_sequence(body, "messages"))
     automatic = body.get("cache_control")
     return Outline(
@@ -73,6 +75,7 @@ def outline(
         automatic=_ttl(automatic),
         automatic_illegal=automatic is not None and _ttl(automatic) is None,
         forced=_is_forced(body),
+        warms=body.get("max_tokens") == 0,
     )
 
 
@@ -123,6 +126,8 @@ class _Reading:
         self.roles = list(roles)
         self.markers: dict[int, Ttl] = {}
         self.illegal: list[Place] = []
+        self.opening = b""
+        """What stands between the last block and the next one."""
         self._collapses = host.collapses_tool_runs
         self._code_calls: set[str] = set()
 
@@ -137,10 +142,8 @@ class _Reading:
             self._note_marker(tool, Section.TOOLS, index)
 
     def system(self, value: Any) -> None:
-        opening = b"\0system\0"
         for index, block in enumerate(_content(value, "system")):
-            self._add(mapping_of(block), Section.SYSTEM, index, None, opening)
-            opening = b""
+            self._add(mapping_of(block), Section.SYSTEM, index, None)
 
     def messages(self, messages: Sequence[Any]) -> None:
         for message in messages:
@@ -154,26 +157,23 @@ class _Reading:
             self.roles.append(role)
             if message.get("cache_control") is not None:
                 self.illegal.append(Place(Section.MESSAGES, index))
-            opening = _OPENINGS.get(role) or repr(role).encode()
+            self.opening += _OPENINGS.get(role) or repr(role).encode()
             refusal = ""
             if message.get("clear_at") is not None:
                 refusal = "clear-at"
             elif role == "system":
                 refusal = "system-turn"
             content = _content(message.get("content"), "messages.content")
-            for number, block in enumerate(content):
-                self._add(
-                    mapping_of(block), Section.MESSAGES, index, number, opening, refusal
-                )
-                opening = b""
+            for number, part in enumerate(content):
+                block = mapping_of(part)
+                self._add(block, Section.MESSAGES, index, number, refusal)
 
-    def _add(  # noqa: PLR0917 - called for every block, and keywords cost
+    def _add(
         self,
         block: Mapping[str, Any],
         section: Section,
         index: int,
         number: int | None,
-        opening: bytes,
         refusal: str = "",
     ) -> None:
         kind = str(block.get("type"))
@@ -185,9 +185,10 @@ class _Reading:
             size_of(block, kind, content),
             kind,
             _stricter(refusal_of(block, kind, self._code_calls), refusal),
-            opening=opening,
+            opening=self.opening,
             joins=joins,
         )
+        self.opening = b""
         if "cache_control" in block or kind in NESTING:
             self._note_marker(block, section, index, number)
 
@@ -228,6 +229,35 @@ def _root(body: Mapping[str, Any], tenant: str | None) -> bytes:
     return blake2b(
         seed.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES
     ).digest()
+
+
+def _system_level(body: Mapping[str, Any]) -> bytes:
+    """Return the parameters that, when changed, make system and messages miss.
+
+    Source: the invalidation table of the prompt caching page, and structured outputs,
+    whose format stands in the system prompt.
+    """
+    config = body.get("output_config")
+    chosen = config.get("format") if isinstance(config, Mapping) else None
+    return b"" if chosen is None else repr(chosen).encode("utf-8", "surrogatepass")
+
+
+def _messages_level(body: Mapping[str, Any]) -> bytes:
+    """Return the parameters that, when changed, make the messages miss.
+
+    Source: as above. `auto` is what is used without a `tool_choice`, and how thinking
+    is displayed is not part of the prompt.
+    """
+    choice, config = body.get("tool_choice"), body.get("output_config")
+    thinking = body.get("thinking")
+    levels: list[Any] = []
+    if isinstance(choice, Mapping) and dict(choice) != {"type": "auto"}:
+        levels.append(sorted(map(str, choice.items())))
+    if isinstance(config, Mapping):
+        levels.append((config.get("effort"), config.get("task_budget")))
+    if isinstance(thinking, Mapping):
+        levels.append([item for item in thinking.items() if item[0] != "display"])
+    return repr(levels).encode("utf-8", "surrogatepass") if levels else b""
 
 
 def _sequence(body: Mapping[str, Any], name: str) -> Sequence[Any]:

@@ -101,6 +101,8 @@ class PromptCache:
             **read_facts(os.environ.get("PROMPTCACHE_FACTS")),
             **(facts or {}),
         }
+        for model in self._facts:
+            provider_named("anthropic").rules(model, "anthropic", self._facts)
         self._listeners = Listeners((LoggingListener(), *listeners))
         self._history = History()
         self._answers = Answers()

@@ -34,12 +34,22 @@ class Plan:
     """In the order of the prompt; `fixed` ones are the caller's own."""
     automatic: Ttl | None = None
     """Lifetime of the caller's automatic caching, where that stays."""
+    automatic_position: int = -1
+    """Where that falls; -1 if there is none or no block for it."""
     dropped: tuple[str, ...] = ()
     """The caller's markers that would have been refused."""
     shortened: tuple[str, ...] = ()
     """The caller's markers whose lifetime would have been refused."""
     notes: tuple[str, ...] = ()
     """What was decided against, and why."""
+
+    @property
+    def entries(self) -> tuple[tuple[int, Ttl], ...]:
+        """Positions whose prefixes are written or read, with their lifetimes."""
+        entries = [(point.position, point.ttl) for point in self.breakpoints]
+        if self.automatic is not None and self.automatic_position >= 0:
+            entries.append((self.automatic_position, self.automatic))
+        return tuple(sorted(entries))
 
 
 def plan(
@@ -71,6 +81,7 @@ def plan(
             for position, (ttl, reason) in sorted(slots.taken.items())
         ),
         automatic=slots.automatic,
+        automatic_position=slots.automatic_position,
         dropped=tuple(slots.dropped),
         shortened=tuple(slots.shortened),
         notes=notes,

@@ -43,12 +43,12 @@ class Slots:
         self.automatic: Ttl | None = None
         self.dropped = [str(place) for place in outline.illegal]
         self.shortened: list[str] = []
-        self._automatic_position = -1
+        self.automatic_position = -1
         self._take_callers()
 
     def place(self, position: int, ttl: Ttl, reason: Reason) -> None:
         """Place a breakpoint if a slot is free; one that stands there stays."""
-        if position in self.taken or position == self._automatic_position:
+        if position in self.taken or position == self.automatic_position:
             return
         if len(self.taken) + (self.automatic is not None) < self._rules.max_breakpoints:
             self.taken[position] = (self._lifetime(position, ttl), reason)
@@ -57,7 +57,7 @@ class Slots:
         """Return the lifetime nearest to `ttl` that may stand at a position."""
         marks = [(place, mark[0]) for place, mark in self.taken.items()]
         if self.automatic is not None:
-            marks.append((self._automatic_position, self.automatic))
+            marks.append((self.automatic_position, self.automatic))
         for place, other in marks:
             # A longer life that follows is paid for from here on anyway.
             if place > position and TTL_SECONDS[other] > TTL_SECONDS[ttl]:
@@ -78,14 +78,14 @@ class Slots:
             self.dropped.append(str(self._outline.place(position)))
         self.automatic = automatic
         if automatic is not None:
-            marks[self._automatic_position] = automatic
+            marks[self.automatic_position] = automatic
         shortest: Ttl | None = None
         for position, ttl in sorted(marks.items()):
             if shortest is not None and TTL_SECONDS[ttl] > TTL_SECONDS[shortest]:
                 self._shorten(marks, position, shortest)
             shortest = marks[position]
         if automatic is not None:
-            self.automatic = marks.pop(self._automatic_position)
+            self.automatic = marks.pop(self.automatic_position)
         self.taken = {position: (ttl, FIXED) for position, ttl in marks.items()}
 
     def _callers_automatic(self, marks: dict[int, Ttl]) -> Ttl | None:
@@ -106,7 +106,7 @@ class Slots:
         if not self._rules.automatic:
             marks[position] = ttl
             return None
-        self._automatic_position = position
+        self.automatic_position = position
         return ttl
 
     def _automatic_target(self) -> int:
@@ -119,7 +119,7 @@ class Slots:
 
     def _shorten(self, marks: dict[int, Ttl], position: int, ttl: Ttl) -> None:
         marks[position] = ttl
-        is_automatic = position == self._automatic_position
+        is_automatic = position == self.automatic_position
         path = "cache_control" if is_automatic else str(self._outline.place(position))
         self.shortened.append(path)
 

@@ -17,6 +17,7 @@ from typing import Any, final
 
 import orjson
 
+from promptcache.interrupts import undisturbed
 from promptcache.receipts import metadata
 from promptcache.receipts.events import Event, Settled
 from promptcache.receipts.receipt import Receipt
@@ -53,7 +54,7 @@ class JsonlReceipts:
         if not isinstance(event, Settled):
             return
         line = orjson.dumps(_fields(event.receipt), option=orjson.OPT_APPEND_NEWLINE)
-        with self._lock:
+        with undisturbed(), self._lock:
             try:
                 self._append(line)
             except OSError as error:
@@ -71,7 +72,7 @@ class JsonlReceipts:
 
     def close(self) -> None:
         """Close the file; a later receipt opens it again."""
-        with self._lock:
+        with undisturbed(), self._lock:
             self._file = None
             self._finish()
 

@@ -11,6 +11,7 @@ from dataclasses import fields
 from html import escape
 from typing import Any
 
+from promptcache.interrupts import undisturbed
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.usage import Usage
 
@@ -55,7 +56,7 @@ class Report:
     def add(self, receipt: Receipt) -> None:
         """Count one receipt."""
         key = (receipt.provider, receipt.model)
-        with self._lock:
+        with undisturbed(), self._lock:
             if key not in self._rows and len(self._rows) >= _MODELS:
                 key = _OTHER
             self._rows.setdefault(key, _Row()).add(receipt)
@@ -68,7 +69,7 @@ class Report:
         these are, and a sum that no request reported is `None`. The p50 and p95 of
         the first token are in seconds, of evenly picked requests.
         """
-        with self._lock:
+        with undisturbed(), self._lock:
             models = [
                 {"provider": provider, "model": model, **row.as_dict()}
                 for (provider, model), row in self._rows.items()

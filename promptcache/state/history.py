@@ -101,11 +101,11 @@ class History:
             self._count_branches(outline)
             for position in range(past.shared + 1, outline.length):
                 self._node(digests[position])
-            for point in plan.breakpoints:
-                node = self._node(digests[point.position])
-                node.alive_until = max(node.alive_until, now + TTL_SECONDS[point.ttl])
+            for position, ttl in plan.entries:
+                node = self._node(digests[position])
+                node.alive_until = max(node.alive_until, now + TTL_SECONDS[ttl])
             if outline.length:
-                life = plan.breakpoints[-1].ttl if plan.breakpoints else "5m"
+                life = plan.entries[-1][1] if plan.entries else "5m"
                 self._open_tail(outline, past, now + TTL_SECONDS[life])
             while len(self._nodes) > self._max_nodes:
                 self._nodes.popitem(last=False)

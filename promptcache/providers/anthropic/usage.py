@@ -13,7 +13,30 @@ __all__ = ["merge_usage", "read_usage"]
 
 
 def read_usage(reported: Mapping[str, Any]) -> Usage:
-    """Read the `usage` of a message; what it does not say stays unknown."""
+    """Read the `usage` of a message; what it does not say stays unknown.
+
+    Tokens of a compaction are not in the totals of the message, so they are added.
+    """
+    usage = _read(reported)
+    iterations = reported.get("iterations")
+    for one in iterations if isinstance(iterations, (list, tuple)) else ():
+        if isinstance(one, Mapping) and one.get("type") == "compaction":
+            usage += _read(one)
+    return usage
+
+
+def merge_usage(start: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a later report of a stream over an earlier one.
+
+    Counts in `message_delta` are cumulative, and what it leaves out or sends as null
+    stays what `message_start` said: the split by lifetime stands only there.
+    """
+    merged = dict(start)
+    merged.update({key: value for key, value in more.items() if value is not None})
+    return merged
+
+
+def _read(reported: Mapping[str, Any]) -> Usage:
     uncached = _count(reported, "input_tokens")
     read = _count(reported, "cache_read_input_tokens")
     split = reported.get("cache_creation")
@@ -35,17 +58,6 @@ def read_usage(reported: Mapping[str, Any]) -> Usage:
         written_1h_tokens=written_1h,
         output_tokens=_count(reported, "output_tokens"),
     )
-
-
-def merge_usage(start: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay a later report of a stream over an earlier one.
-
-    Counts in `message_delta` are cumulative, and what it leaves out or sends as null
-    stays what `message_start` said: the split by lifetime stands only there.
-    """
-    merged = dict(start)
-    merged.update({key: value for key, value in more.items() if value is not None})
-    return merged
 
 
 def _count(reported: Mapping[str, Any], name: str) -> int | None:

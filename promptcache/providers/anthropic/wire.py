@@ -150,8 +150,6 @@ class _Reading:
             index = len(self.starts)
             if not isinstance(message, Mapping):
                 raise UnreadableBodyError(f"messages[{index}] is no object")
-            if self.blocks.size > MAX_BYTES:
-                raise UnreadableBodyError(f"it is larger than {MAX_BYTES:,} bytes")
             role = str(message.get("role"))
             self.starts.append(len(self.blocks.digests))
             self.roles.append(role)
@@ -167,6 +165,8 @@ class _Reading:
             for number, part in enumerate(content):
                 block = mapping_of(part)
                 self._add(block, Section.MESSAGES, index, number, refusal)
+            if self.blocks.size > MAX_BYTES:
+                raise UnreadableBodyError(f"it is larger than {MAX_BYTES:,} bytes")
 
     def _add(
         self,

@@ -32,14 +32,17 @@ choices = st.fixed_dictionaries(
         "policy": st.sampled_from(POLICIES),
         "host": st.sampled_from(["anthropic", "bedrock", "vertex"]),
         "ttl": st.sampled_from([None, "5m", "1h"]),
+        # Small bodies reach every rule only where nothing is too short to cache.
+        "minimum": st.sampled_from([0, 512]),
         "past": pasts,
     }
 )
 
 
-def planned(body, *, policy, host, ttl, past):
+def planned(body, *, policy, host, ttl, past, minimum=512):
     """Return the body as it would be sent."""
-    rules, _ = ANTHROPIC.rules(body["model"], host, None)
+    facts = {body["model"]: {"minimum_tokens": minimum}}
+    rules, _ = ANTHROPIC.rules(body["model"], host, facts)
     outline = ANTHROPIC.outline(body, host=host, tenant=None)
     last = outline.length - 1
     past = Past(

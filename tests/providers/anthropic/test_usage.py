@@ -100,3 +100,20 @@ def test_later_counts_replace_earlier_ones():
 
     assert read_usage(merged) == Usage(165, 120, 40, 30, 10, 50)
     assert FULL["output_tokens"] == 7
+
+
+def test_compaction():
+    """What a compaction read and wrote is billed beside the message, so it counts."""
+    message = {
+        "input_tokens": 10,
+        "cache_read_input_tokens": 100,
+        "cache_creation_input_tokens": 5,
+        "output_tokens": 7,
+    }
+    compaction = {**message, "type": "compaction"}
+    answer = {**message, "type": "message"}
+    usage = read_usage({**message, "iterations": [compaction, answer]})
+
+    assert usage.input_tokens == 230
+    assert usage.read_tokens == 200
+    assert usage.output_tokens == 14

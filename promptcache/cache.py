@@ -18,13 +18,14 @@ from promptcache.interrupts import undisturbed
 from promptcache.options import CallOptions, current_options
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
-from promptcache.prepared import Prepared, described
+from promptcache.prepared import Prepared, described, receipt_for
 from promptcache.providers import (
     Client,
     Facts,
     Provider,
     Request,
     attach_client,
+    provider_named,
     warm_client,
 )
 from promptcache.receipts.collect import active_collectors, collecting, deliver
@@ -310,31 +311,14 @@ class PromptCache:
             tier=tier,
             at=prepared.started,
         )
-        first = prepared.first_token
-        dropped = [f"dropped {path}" for path in prepared.plan.dropped]
-        shortened = [f"shortened {path}" for path in prepared.plan.shortened]
-        prepared.receipt = receipt = Receipt(
-            provider=provider.name,
-            model=model or request.model,
-            at=prepared.started,
-            policy=prepared.policy,
-            facts="known" if prepared.facts_known else "assumed",
-            usage=usage,
-            cost_usd=None if cost is None else cost.usd,
-            without_caching_usd=None if cost is None else cost.without_caching_usd,
-            first_token_s=None if first is None else max(first - prepared.started, 0.0),
-            total_s=max(now - prepared.started, 0.0),
-            breakpoints=prepared.breakpoints,
-            attempts=max(prepared.attempts, 1),
-            tenant=prepared.options.tenant,
-            conversation=prepared.options.conversation,
-            notes=(
-                *([] if missed is None else [f"missed: {missed}"]),
-                *dropped,
-                *shortened,
-                *prepared.plan.notes,
-            ),
-            id=message_id,
+        prepared.receipt = receipt = receipt_for(
+            prepared,
+            usage,
+            cost,
+            now=now,
+            model=model,
+            message_id=message_id,
+            missed=missed,
         )
         if prepared.outline is not None and message_id is not None:
             conversation = _conversation(prepared.options)

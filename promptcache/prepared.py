@@ -9,9 +9,11 @@ from promptcache.outline import Outline
 from promptcache.planning.plan import Plan
 from promptcache.providers import Request
 from promptcache.receipts.collect import Collector
+from promptcache.receipts.prices import Cost
 from promptcache.receipts.receipt import Receipt
+from promptcache.receipts.usage import Usage
 
-__all__ = ["Prepared", "described"]
+__all__ = ["Prepared", "described", "receipt_for"]
 
 
 @dataclass(slots=True)
@@ -50,3 +52,51 @@ def described(outline: Outline, decided: Plan) -> tuple[str, ...]:
     if decided.automatic is not None:
         points.append(f"automatic {decided.automatic} fixed")
     return tuple(points)
+
+
+def receipt_for(
+    prepared: Prepared,
+    usage: Usage,
+    cost: Cost | None,
+    *,
+    now: float,
+    model: str | None,
+    message_id: str | None,
+    missed: str | None,
+) -> Receipt:
+    """Return the receipt of a request that was answered.
+
+    Args:
+        prepared: The request.
+        usage: What it used.
+        cost: What that costs, if it is known.
+        now: When the answer was complete, in UTC seconds.
+        model: The model that answered, if the answer said so.
+        message_id: The provider's id of the answer.
+        missed: The provider's reason for a miss, if it gave one.
+    """
+    decided, started, first = prepared.plan, prepared.started, prepared.first_token
+    return Receipt(
+        provider=prepared.request.provider.name,
+        model=model or prepared.request.model,
+        at=started,
+        policy=prepared.policy,
+        facts="known" if prepared.facts_known else "assumed",
+        usage=usage,
+        cost_usd=None if cost is None else cost.usd,
+        without_caching_usd=None if cost is None else cost.without_caching_usd,
+        # A clock that was set back must not make times negative.
+        first_token_s=None if first is None else max(first - started, 0.0),
+        total_s=max(now - started, 0.0),
+        breakpoints=prepared.breakpoints,
+        attempts=max(prepared.attempts, 1),
+        tenant=prepared.options.tenant,
+        conversation=prepared.options.conversation,
+        notes=(
+            *([] if missed is None else [f"missed: {missed}"]),
+            *(f"dropped {path}" for path in decided.dropped),
+            *(f"shortened {path}" for path in decided.shortened),
+            *decided.notes,
+        ),
+        id=message_id,
+    )

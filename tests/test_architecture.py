@@ -96,7 +96,7 @@ EFFECTS = frozenset(
 EFFECT_CALLS = frozenset({"__import__", "input", "open", "print"})
 CLOCK_CALLS = frozenset({"now", "today", "utcnow"})
 THIRD_PARTY = {
-    "promptcache": {"orjson", "tomli", "typing_extensions"},
+    "promptcache": {"orjson", "tomli"},
     "promptcache.analysis": {"rich"},
     "promptcache.cli": {"typer"},
     "promptcache.demo": {"*"},

@@ -367,6 +367,16 @@ PLANTED = {
         "import promptcache",
         "imports promptcache, which is not public",
     ),
+    "adapter uses internals of the core for LlamaIndex": (
+        "llamaindex_promptcache.llms.anthropic",
+        "from promptcache.receipts.receipt import Receipt",
+        "imports promptcache.receipts.receipt.Receipt, which is not public",
+    ),
+    "adapter for LlamaIndex uses the other adapter": (
+        "llamaindex_promptcache.twins",
+        "from langchain_promptcache import prompt_cached",
+        "imports the other adapter, langchain_promptcache",
+    ),
     "adapter uses the other adapter": (
         "langchain_promptcache.callbacks",
         "import llamaindex_promptcache",
@@ -460,6 +470,10 @@ ALLOWED = {
         "langchain_promptcache.chat_models.anthropic",
         "from langchain_anthropic import ChatAnthropic",
     ),
+    "adapter for LlamaIndex uses its framework": (
+        "llamaindex_promptcache.llms.anthropic",
+        "from llama_index.llms.anthropic import Anthropic\nimport anthropic",
+    ),
     "judge shares facts": (
         "promptcache.emulator.rules.anthropic",
         "from promptcache.providers.anthropic.facts import MODELS",
@@ -506,12 +520,14 @@ FOREIGN = {
     "langchain_core",
     "langgraph",
     "llama_index",
+    "llama_index_instrumentation",
     "openai",
     "redis",
     "rich",
     "starlette",
     "typer",
     "uvicorn",
+    "workflows",
 }
 
 
@@ -525,3 +541,8 @@ def test_langchain_adapter_loads_no_partner():
     allowed = {"langchain_core"} | loaded_by("langchain_core.language_models")
 
     assert loaded_by("langchain_promptcache") & FOREIGN <= allowed
+
+
+def test_llamaindex_adapter_loads_nothing_of_llamaindex():
+    """`import llamaindex_promptcache` leaves LlamaIndex for when a name is touched."""
+    assert loaded_by("llamaindex_promptcache") & FOREIGN == set()

@@ -133,9 +133,13 @@ def search(query: str) -> str:
     return stdlib().search(query, chars=RESULT_CHARS)
 
 
-def script() -> Iterator[ToolCall | str]:
-    """Yield what an emulated model says, request by request."""
+def script(argument: str = "query") -> Iterator[ToolCall | str]:
+    """Yield what an emulated model says, request by request.
+
+    Args:
+        argument: What the framework calls the one argument of the agent's tool.
+    """
     for turn in TURNS:
         for query in turn.queries:
-            yield ToolCall(TOOL_NAME, {"query": query})
+            yield ToolCall(TOOL_NAME, {argument: query})
         yield turn.answer

@@ -14,7 +14,7 @@ from promptcache.receipts.prices import GenaiPrices, Prices
 __all__ = ["Budget"]
 
 PROVIDER = "anthropic"
-RUNS = 2
+RUNS_PER_FRAMEWORK = 2
 RESULTS = (agent.RESULT_CHARS,) * (agent.CALLS_PER_QUESTION - 1)
 # English prose has four; code has fewer, and so have newer tokenizers.
 CHARS_PER_TOKEN = 3
@@ -78,8 +78,11 @@ class Budget:
             )
         return cost.usd
 
-    def highest_cost(self) -> float:
-        """Return what both runs cost with every request made and nothing cached.
+    def highest_cost(self, *, frameworks: int = 1) -> float:
+        """Return what all runs cost with every request made and nothing cached.
+
+        Args:
+            frameworks: How many frameworks the agent runs in.
 
         Raises:
             DemoError: The model's price is not known.
@@ -91,7 +94,8 @@ class Budget:
         ]
         start = TOOL_TOKENS + len(agent.system_prompt("")) // CHARS_PER_TOKEN
         sizes = (start + grown for grown in accumulate(added))
-        return RUNS * sum(self.cost(_fullest(size)) for size in sizes)
+        runs = RUNS_PER_FRAMEWORK * frameworks
+        return runs * sum(self.cost(_fullest(size)) for size in sizes)
 
 
 def _fullest(input_tokens: int, *, written: int = 0) -> Usage:

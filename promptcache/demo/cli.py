@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated, NoReturn, cast
 
 import orjson
@@ -20,7 +21,8 @@ from promptcache.emulator import Emulator
 __all__ = ["demo"]
 
 KEY = "ANTHROPIC_API_KEY"
-FRAMEWORK = "promptcache.demo.langchain_agent:LANGCHAIN"
+LANGCHAIN = "promptcache.demo.langchain_agent:LANGCHAIN"
+LLAMAINDEX = "promptcache.demo.llamaindex_agent:LLAMAINDEX"
 INDENT = orjson.OPT_INDENT_2
 SPEED = 5.0
 """Emulated seconds per real second, so that nobody waits for a minute."""
@@ -36,7 +38,7 @@ def demo(
         bool, typer.Option("--live", help=f"Ask the provider; needs {KEY}.")
     ] = False,
     limit_usd: Annotated[
-        float, typer.Option(help="What --live may cost, both runs together.")
+        float, typer.Option(help="What --live may cost, all runs together.")
     ] = 1.0,
 ) -> None:
     """Compare an agent's bill and waiting time with and without the plugin."""
@@ -61,9 +63,9 @@ def demo(
 
 
 def _emulated(model: str) -> Iterator[Row]:
-    framework = _framework()
-    with Emulator(speed=SPEED) as emulator:
-        yield from emulated_rows(framework, model=model, emulator=emulator)
+    for framework in _frameworks():
+        with Emulator(speed=SPEED) as emulator:
+            yield from emulated_rows(framework, model=model, emulator=emulator)
 
 
 def _live(model: str, limit_usd: float) -> Iterator[Row]:
@@ -71,18 +73,32 @@ def _live(model: str, limit_usd: float) -> Iterator[Row]:
     if not key:
         raise DemoError(f"`--live` asks the provider and needs {KEY} to be set.")
     budget = Budget(model, limit_usd=limit_usd)
+    frameworks = _frameworks()
+    highest = budget.highest_cost(frameworks=len(frameworks))
     typer.echo(
-        f"This costs at most ${budget.highest_cost():.2f}, as estimated for both runs "
+        f"This costs at most ${highest:.2f}, as estimated for all runs "
         f"without any caching, and stops before it passes ${limit_usd:.2f}.",
         err=True,
     )
-    yield from live_rows(_framework(), model=model, key=key, budget=budget)
+    for framework in frameworks:
+        yield from live_rows(framework, model=model, key=key, budget=budget)
 
 
-def _framework() -> Framework:
+def _frameworks() -> list[Framework]:
     # By name, so that no framework is loaded before it is needed.
-    module, _, name = FRAMEWORK.partition(":")
-    return cast("Framework", getattr(import_module(module), name))
+    wanted = [LANGCHAIN, *([LLAMAINDEX] if _has_llamaindex() else [])]
+    parts = [name.partition(":") for name in wanted]
+    return [
+        cast("Framework", getattr(import_module(module), name))
+        for module, _, name in parts
+    ]
+
+
+def _has_llamaindex() -> bool:
+    try:
+        return find_spec("llama_index.llms.anthropic") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _stop(sentence: str) -> NoReturn:

@@ -28,7 +28,7 @@ def emulated_rows(
         for plugin in (False, True)
     ]
     for _ in runs:
-        for answer in agent.script():
+        for answer in agent.script(framework.argument):
             emulator.answers.push(answer)
     return _rows(framework, runs, None)
 

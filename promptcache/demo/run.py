@@ -100,6 +100,8 @@ class Framework:
     """Load and connect what the first request would wait for; costs nothing."""
     converse: Callable[[Run, Meter], None]
     """Ask every question of the workload, and tell the meter of each request."""
+    argument: str = "query"
+    """What the framework calls the one argument of the agent's tool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

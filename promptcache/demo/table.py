@@ -1,6 +1,7 @@
 """The demo's rows as a person reads them."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -20,7 +21,7 @@ COLUMNS = (
     "written",
     "output",
     "cost",
-    "to first\np50",
+    "first\np50",
     "token\np95",
 )
 EMULATED = """\
@@ -30,6 +31,7 @@ read. At {speed:g} times real time, the client's own work counts {speed:g} times
 Live: ANTHROPIC_API_KEY=... promptcache demo --live"""
 LIVE = "Live: tokens and times as measured, prices from genai-prices."
 UNKNOWN = "?"
+TITLES = {"langchain": "LangChain", "llamaindex": "LlamaIndex"}
 
 
 def workload(model: str) -> str:
@@ -43,19 +45,24 @@ Its prompt starts with some {prompt:,} tokens of instructions, and its tool sear
 
 def print_rows(rows: Sequence[Row], *, live: bool, speed: float) -> None:
     """Print a line per run, what the plugin changed, and where the numbers are from."""
-    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(
+        box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False
+    )
     table.add_column("")
     for name in COLUMNS:
         table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(*_cells(row))
-    lines = [LIVE if live else _pace(speed)]
-    if len(rows) == 2:  # noqa: PLR2004 - a plain run and one with the plugin
-        lines.insert(0, _change(*rows))
+    lines = []
+    for framework, group in groupby(rows, lambda row: row.framework):
+        title, runs = TITLES.get(framework, framework), list(group)
+        table.add_row(title)
+        for row in runs:
+            table.add_row(*_cells(row))
+        if len(runs) == 2:  # noqa: PLR2004 - a plain run and one with the plugin
+            lines.append(f"{title}\n{_change(*runs)}")
     # The text is wrapped already, and a terminal may be narrow.
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(table)
-    console.print("\n\n".join(lines))
+    console.print("", table, "", sep="\n")
+    console.print("\n\n".join([*lines, LIVE if live else _pace(speed)]))
 
 
 def _pace(speed: float) -> str:
@@ -70,7 +77,7 @@ def _pace(speed: float) -> str:
 def _cells(row: Row) -> tuple[str, ...]:
     tokens = (row.input_tokens, row.read_tokens, row.written_tokens, row.output_tokens)
     return (
-        "cached" if row.plugin else "plain",
+        "  cached" if row.plugin else "  plain",
         str(row.requests),
         *(UNKNOWN if count is None else f"{count:,}" for count in tokens),
         UNKNOWN if row.cost_usd is None else f"${row.cost_usd:.4f}",
@@ -87,9 +94,9 @@ def _change(plain: Row, cached: Row) -> str:
         ratio = f"{cached.cost_usd / plain.cost_usd:.2f}"
         saved = f"${plain.cost_usd - cached.cost_usd:.4f}"
     return (
-        f"Read from the cache: {read} of the input.\n"
-        f"Bill: {ratio} of the plain one, {saved} saved.\n"
-        f"First token after {_seconds(cached.ttft_p50_s)} instead of "
+        f"  Read from the cache: {read} of the input.\n"
+        f"  Bill: {ratio} of the plain one, {saved} saved.\n"
+        f"  First token after {_seconds(cached.ttft_p50_s)} instead of "
         f"{_seconds(plain.ttft_p50_s)}."
     )
 

@@ -15,6 +15,12 @@ from promptcache.demo.errors import LimitReachedError
 from promptcache.emulator import Emulator, Fault
 from promptcache.receipts.prices import GenaiPrices
 
+# Both come from LlamaIndex itself, for whoever uses agents.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The `__fields.*` attribute is deprecated"),
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_.*' attribute"),
+]
+
 MODEL = "claude-sonnet-5-5"
 KEYS = [
     "framework",
@@ -49,8 +55,8 @@ def at_once(monkeypatch):
 def provider(monkeypatch):
     """Yield an emulator that stands in for the provider, with a key for it."""
     with Emulator() as emulator:
-        for _ in range(2):
-            for answer in agent.script():
+        for argument in ("query", "query", "input", "input"):
+            for answer in agent.script(argument):
                 emulator.answers.push(answer)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", emulator.url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "ws-live-key")
@@ -78,14 +84,27 @@ def billed(emulator):
 
 
 def test_json(at_once):
-    """`--json` prints the row without the plugin and the one with it."""
+    """`--json` prints, for each framework, a row without the plugin and one with it."""
     done = run("--json")
 
     rows = json.loads(done.stdout)
     assert done.exit_code == 0
-    assert [list(row) for row in rows] == [KEYS, KEYS]
-    assert [row["plugin"] for row in rows] == [False, True]
-    assert [row["framework"] for row in rows] == ["langchain", "langchain"]
+    assert [list(row) for row in rows] == [KEYS] * 4
+    assert [(row["framework"], row["plugin"]) for row in rows] == [
+        ("langchain", False),
+        ("langchain", True),
+        ("llamaindex", False),
+        ("llamaindex", True),
+    ]
+
+
+def test_without_llamaindex(at_once, monkeypatch):
+    """Where LlamaIndex is not installed there are LangChain's rows alone."""
+    monkeypatch.setitem(sys.modules, "llama_index.llms.anthropic", None)
+    done = run("--json")
+
+    assert done.exit_code == 0
+    assert {row["framework"] for row in json.loads(done.stdout)} == {"langchain"}
 
 
 def test_table(at_once):
@@ -95,7 +114,9 @@ def test_table(at_once):
     assert done.exit_code == 0
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "…" not in done.stdout
-    for word in ("plain", "cached", "Read from the cache", "Emulated", "--live"):
+    for word in ("plain", "cached", "Read from the cache"):
+        assert done.stdout.count(word) >= 2
+    for word in ("LangChain", "LlamaIndex", "Emulated", "--live"):
         assert word in done.stdout
 
 
@@ -117,10 +138,12 @@ def test_without_langchain():
 
 def test_model_without_a_price(at_once):
     """A model that nobody knows is emulated; its cost is unknown, not zero."""
-    rows = json.loads(run("--json", "--model", "claude-nobody-1").stdout)
+    done = run("--json", "--model", "claude-nobody-1")
+    rows = json.loads(done.stdout)
 
     assert [row["cost_usd"] for row in rows] == [None, None]
     assert rows[1]["read_tokens"] > 0
+    assert done.stderr == "LlamaIndex knows no model `claude-nobody-1`.\n"
 
 
 def test_live_without_a_key():
@@ -134,20 +157,21 @@ def test_live_without_a_key():
 
 
 def test_live(provider):
-    """With a key both runs are made, after the highest cost was named."""
+    """With a key all runs are made, after the highest cost was named."""
     done = run("--live", "--json")
 
-    plain, cached = json.loads(done.stdout)
+    rows = json.loads(done.stdout)
+    highest = Budget(MODEL, limit_usd=1.0).highest_cost(frameworks=2)
     assert done.exit_code == 0
-    assert "at most $" in done.stderr
-    assert plain["read_tokens"] == 0 < cached["read_tokens"]
-    paid = plain["cost_usd"] + cached["cost_usd"]
-    assert paid == pytest.approx(billed(provider), abs=2e-6)
-    highest = Budget(MODEL, limit_usd=1.0).highest_cost()
-    assert 2 * plain["cost_usd"] < highest < 1.0
+    assert f"at most ${highest:.2f}" in done.stderr
+    for plain, cached in (rows[:2], rows[2:]):
+        assert plain["read_tokens"] == 0 < cached["read_tokens"]
+        assert 4 * plain["cost_usd"] < highest < 2.0
+    paid = sum(row["cost_usd"] for row in rows)
+    assert paid == pytest.approx(billed(provider), abs=4e-6)
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24])
+@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24, 0.4, 0.5])
 def test_limit(provider, limit):
     """The bill never passes the limit, whichever run it ends in."""
     done = run("--live", "--json", "--limit-usd", str(limit))

@@ -2,24 +2,34 @@
 
 from dataclasses import replace
 
+import anthropic
 import pytest
 
 from promptcache import Usage
 from promptcache.demo import agent
 from promptcache.demo.comparison import emulated_rows
+from promptcache.demo.errors import DemoError
 from promptcache.demo.langchain_agent import LANGCHAIN
+from promptcache.demo.llamaindex_agent import LLAMAINDEX
 from promptcache.demo.run import Answered, Meter, Row, Run
 from promptcache.emulator import Emulator, ToolCall
 from promptcache.receipts.prices import GenaiPrices
 
+# Both come from LlamaIndex itself, for whoever uses agents.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The `__fields.*` attribute is deprecated"),
+    pytest.mark.filterwarnings("ignore:Accessing the 'model_.*' attribute"),
+]
+
 MODEL = "claude-sonnet-5-5"
+FRAMEWORKS = [LANGCHAIN, LLAMAINDEX]
 
 
-@pytest.fixture(scope="module")
-def measured():
+@pytest.fixture(scope="module", params=FRAMEWORKS, ids=lambda it: it.name)
+def measured(request):
     """Run the demo once, at its own speed; return its rows and what was billed."""
     with Emulator(speed=5) as emulator:
-        plain, cached = emulated_rows(LANGCHAIN, model=MODEL, emulator=emulator)
+        plain, cached = emulated_rows(request.param, model=MODEL, emulator=emulator)
         ledger = [row for row in emulator.ledger if row.path == "/v1/messages"]
     return plain, cached, ledger
 
@@ -104,19 +114,45 @@ def test_sizes_are_the_same_on_every_python():
     assert len(queries) == len(set(queries))
 
 
-def test_unbounded_model():
+@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda it: it.name)
+def test_unbounded_model(framework):
     """A model that only ever searches is stopped, and the next question is asked."""
     with Emulator() as emulator:
-        search = ToolCall(agent.TOOL_NAME, {"query": "heap"})
+        search = ToolCall(agent.TOOL_NAME, {framework.argument: "heap"})
         for _ in range(100):
             emulator.answers.push(search)
         run = Run.emulated(
             model=MODEL, plugin=False, clock=emulator.clock, url=emulator.url
         )
         meter = Meter(emulator.clock)
-        LANGCHAIN.converse(run, meter)
+        framework.converse(run, meter)
 
     assert len(meter.answered) == len(agent.TURNS) * agent.CALLS_PER_QUESTION
+
+
+def test_frameworks_send_the_same():
+    """What frameworks put around the conversation is little, so their rows compare."""
+    sizes = []
+    for framework in FRAMEWORKS:
+        with Emulator() as emulator:
+            rows = emulated_rows(framework, model=MODEL, emulator=emulator)
+            sizes.append(next(rows).input_tokens)
+
+    assert max(sizes) / min(sizes) < 1.02
+
+
+def test_unknown_model():
+    """A model that LlamaIndex does not know is one sentence."""
+    with Emulator() as emulator, pytest.raises(DemoError, match="no model `claude-x`"):
+        list(emulated_rows(LLAMAINDEX, model="claude-x", emulator=emulator))
+
+
+def test_sdk_that_is_too_new(monkeypatch):
+    """An SDK that LlamaIndex fails with is one sentence."""
+    monkeypatch.setattr(anthropic, "__version__", "2.12.0")
+
+    with Emulator() as emulator, pytest.raises(DemoError, match="pip install"):
+        list(emulated_rows(LLAMAINDEX, model=MODEL, emulator=emulator))
 
 
 def test_unknown_stays_unknown():

@@ -57,7 +57,11 @@ RESULT = st.fixed_dictionaries(
     optional={"content": mostly(st.lists(TEXT, max_size=2)), **MARKED},
 )
 PLAIN = mostly(st.just("hello") | st.lists(mostly(TEXT | DOCUMENT), max_size=3))
-ROLES = {"user": RESULT | TEXT, "assistant": CALL | TEXT | COMPACTION | THOUGHT, "system": TEXT}
+ROLES = {
+    "user": RESULT | TEXT,
+    "assistant": CALL | TEXT | COMPACTION | THOUGHT,
+    "system": TEXT,
+}
 
 
 def message(role):

@@ -14,7 +14,7 @@ MARK = {"type": "ephemeral"}
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        pytest.param(Fault(status=529), anthropic.InternalServerError, id="overloaded"),
+        pytest.param(Fault(status=529), anthropic.APIStatusError, id="overloaded"),
         pytest.param(Fault(status=429), anthropic.RateLimitError, id="rate-limit"),
         pytest.param(Fault(status=400), anthropic.BadRequestError, id="bad-request"),
         pytest.param(Fault(close=True), anthropic.APIConnectionError, id="dropped"),

@@ -245,8 +245,7 @@ REFUSED = [
                 ),
             ]
         },
-        "messages.1.content.0.web_search_tool_result.content.0.cache_control: "
-        f"{EXTRA}",
+        f"messages.1.content.0.web_search_tool_result.content.0.cache_control: {EXTRA}",
         id="web-search-result",
     ),
     pytest.param(

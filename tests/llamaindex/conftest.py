@@ -1,7 +1,6 @@
 """A running emulator, a cache on its clock, and LLMs with and without caching."""
 
 from collections import Counter
-from contextlib import contextmanager
 
 import pytest
 from llama_index.core.base.llms.types import MessageRole
@@ -12,6 +11,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.llms.anthropic import Anthropic
+from pydantic import Field
 
 from llamaindex_promptcache import PromptCachedAnthropic
 from promptcache import PromptCache
@@ -57,13 +57,7 @@ def cache(emulator, events):
 @pytest.fixture
 def collecting(cache):
     """Return a context manager for the receipts of a cache, else of `cache`."""
-
-    @contextmanager
-    def collect(chosen=cache):
-        with chosen.collect() as collected:
-            yield getattr(collected, "receipts", collected)
-
-    return collect
+    return lambda chosen=cache: chosen.collect()
 
 
 @pytest.fixture
@@ -164,7 +158,7 @@ def shelf():
 class Told(BaseEventHandler):
     """Keeps every event that LlamaIndex dispatches."""
 
-    kept: list = []
+    kept: list = Field(default_factory=list)
 
     @classmethod
     def class_name(cls):
@@ -177,8 +171,8 @@ class Told(BaseEventHandler):
 class Opened(BaseSpanHandler):
     """Keeps the names of all spans that were opened, and those that are open."""
 
-    names: list = []
-    open: set = set()
+    names: list = Field(default_factory=list)
+    open: set = Field(default_factory=set)
 
     @classmethod
     def class_name(cls):

@@ -77,7 +77,7 @@ def priced(rows):
 
 
 async def test_agent_saves(visit, plain, cached, collecting, rows_of, assert_settled):
-    """An agent's conversation of 13 requests reads most of its input and costs little."""
+    """An agent's 13 requests read most of their input and cost little."""
     expected = await visit(plain)
     with collecting() as receipts:
         answers = await visit(cached)

@@ -7,6 +7,7 @@ import asyncio
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from time import sleep
 from typing import Any
 
@@ -21,7 +22,7 @@ from llama_index.core.chat_engine import (
 )
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
-from llama_index.core.prompts import ChatPromptTemplate, PromptTemplate
+from llama_index.core.prompts import ChatPromptTemplate
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import ResponseMode
 from llama_index.core.tools import FunctionTool, QueryEngineTool
@@ -79,11 +80,11 @@ class Kit:
     shelf: Any
     """A retriever."""
 
-    @property
+    @cached_property
     def llm(self):
         return self.make()
 
-    @property
+    @cached_property
     def caller(self):
         return self.make(model=CALLER)
 
@@ -404,7 +405,9 @@ ASYNC = [
         id="FunctionAgent.not_streaming",
     ),
     pytest.param(
-        [*LOOP, "In 1911."], lambda kit: run_twice(kit.agent()), id="FunctionAgent.twice"
+        [*LOOP, "In 1911."],
+        lambda kit: run_twice(kit.agent()),
+        id="FunctionAgent.twice",
     ),
     pytest.param(
         SEARCH, lambda kit: run(agent_with_queries(kit)), id="FunctionAgent.queries"

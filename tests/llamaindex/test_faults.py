@@ -84,7 +84,9 @@ def failed(plain, prompt, emulator):
         pytest.param(Fault(close=True), id="closed"),
     ],
 )
-async def test_failures(fault, way, cached, collecting, prompt, emulator, failed, opened):
+async def test_failures(
+    fault, way, cached, collecting, prompt, emulator, failed, opened
+):
     """A failure is the stock one: its type, its words, one request, no receipt."""
     expected = await failed(fault, way)
     emulator.faults.push(fault)
@@ -174,7 +176,7 @@ async def test_dropped_usage(way, cached, prompt, emulator):
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_error_of_ours(way, make_cached, emulator, prompt, monkeypatch):
-    """When planning fails, the request goes out as LlamaIndex built it; strict raises."""
+    """When planning fails, the request goes out as it was; a strict cache raises."""
 
     def failing(*args, **kwargs):
         raise ZeroDivisionError

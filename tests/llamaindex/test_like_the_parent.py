@@ -122,4 +122,8 @@ def test_arguments_by_position(closing):
     """The parent's arguments may be given as to the parent."""
     llm = closing(PromptCachedAnthropic("claude-sonnet-4-6", 0.5, 99, api_key="any"))
 
-    assert (llm.model, llm.temperature, llm.max_tokens) == ("claude-sonnet-4-6", 0.5, 99)
+    assert (llm.model, llm.temperature, llm.max_tokens) == (
+        "claude-sonnet-4-6",
+        0.5,
+        99,
+    )

@@ -36,7 +36,11 @@ QUESTION = ChatMessage("What is a tender?")
             id="middle",
         ),
         pytest.param(
-            [system(text("A"), point()), QUESTION, system(text("B"), text("C"), point())],
+            [
+                system(text("A"), point()),
+                QUESTION,
+                system(text("B"), text("C"), point()),
+            ],
             [("A", "5m"), ("\nB\nC", "5m")],
             id="messages",
         ),

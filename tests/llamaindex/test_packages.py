@@ -15,7 +15,7 @@ FIX = r"pip install 'promptcache\[llamaindex-anthropic\]'"
 
 
 def python(code):
-    return subprocess.run(  # noqa: S603 - our own interpreter
+    return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
         text=True,
@@ -27,7 +27,9 @@ def python(code):
     ("code", "loaded"),
     [
         pytest.param("import llamaindex_promptcache", False, id="package"),
-        pytest.param("from llamaindex_promptcache import prompt_cached", False, id="twin"),
+        pytest.param(
+            "from llamaindex_promptcache import prompt_cached", False, id="twin"
+        ),
         pytest.param(
             "from llamaindex_promptcache import PromptCacheEvent", False, id="event"
         ),
@@ -38,7 +40,9 @@ def python(code):
 )
 def test_partner_is_loaded_when_its_class_is_touched(code, loaded):
     """Nothing but the class itself loads the partner package."""
-    done = python(f"{code}\nimport sys; print('llama_index.llms.anthropic' in sys.modules)")
+    done = python(
+        f"{code}\nimport sys; print('llama_index.llms.anthropic' in sys.modules)"
+    )
 
     assert done.stdout.strip() == str(loaded), done.stderr
 
@@ -47,7 +51,7 @@ def test_partner_is_loaded_when_its_class_is_touched(code, loaded):
     ("missing", "name"),
     [
         ("llama_index.core", "prompt_cached"),
-        ("llama_index.core", "PromptCacheEvent"),
+        ("llama_index_instrumentation", "PromptCacheEvent"),
         ("llama_index.core", "PromptCachedAnthropic"),
         ("llama_index.llms.anthropic", "PromptCachedAnthropic"),
     ],

@@ -8,7 +8,7 @@ from langchain_promptcache import PromptCachedChatAnthropic
 from promptcache import PromptCache
 from promptcache.emulator import Emulator
 
-for package in ("promptcache", "langchain_promptcache"):
+for package in ("promptcache", "langchain_promptcache", "llamaindex_promptcache"):
     assert (files(package) / "py.typed").is_file(), f"{package} ships no types"
 
 with Emulator() as emulator:

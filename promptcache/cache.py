@@ -12,7 +12,7 @@ from threading import Lock, Thread
 from typing import Any
 
 from promptcache.clock import Clock, SystemClock
-from promptcache.errors import OptionError, PromptCacheError, UnreadableBodyError
+from promptcache.errors import OptionError, PlanningError, UnreadableBodyError
 from promptcache.factsfile import read_facts
 from promptcache.interrupts import undisturbed
 from promptcache.options import CallOptions, current_options
@@ -191,7 +191,7 @@ class PromptCache:
         """Plan a request that is about to be sent.
 
         Raises:
-            PromptCacheError: It cannot be planned, and the cache is strict.
+            PlanningError: It cannot be planned, and the cache is strict.
         """
         options = current_options()
         is_off = self.policy.name == "off" or options.enabled is False
@@ -341,9 +341,10 @@ class PromptCache:
     def _fail(self, error: Exception, event: Event, prepared: Prepared) -> None:
         self._listeners(event)
         if self.strict and prepared.policy != "off":
-            if isinstance(error, PromptCacheError):
+            if isinstance(error, PlanningError):
                 raise error
-            raise PromptCacheError(f"planning failed: {error!r}") from error
+            # No `ValueError` while a request is made: frameworks take one for theirs.
+            raise PlanningError(f"planning failed: {error!r}") from error
 
     def _note_assumed(self, request: Request) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 Rule 1: a call is entered around each step of a stream, never across a `yield`.
 """
 
+from contextlib import suppress
 from contextvars import Token
 from types import TracebackType
 from typing import Any
@@ -53,7 +54,9 @@ class Call:
     ) -> None:
         self._collector.__exit__(kind, error, traceback)
         token = self._tokens.pop()
-        token.var.reset(token)
+        # A coroutine may be closed in another context, which never had the options.
+        with suppress(ValueError):
+            token.var.reset(token)
 
     def take_receipt(self) -> Receipt | None:
         """Return the sum of the receipts since the last taking; None if none came."""

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ("promptcache", "langchain_promptcache")
+PACKAGES = ("promptcache", "langchain_promptcache", "llamaindex_promptcache")
 
 
 def reading_order(name):

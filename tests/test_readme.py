@@ -27,7 +27,12 @@ else:
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-PACKAGES = ("langchain_promptcache", "promptcache", "promptcache.emulator")
+PACKAGES = (
+    "langchain_promptcache",
+    "llamaindex_promptcache",
+    "promptcache",
+    "promptcache.emulator",
+)
 ENTRY_POINT = "from promptcache.cli import main; main()"
 FENCE = re.compile(
     r"^(?:<!-- (?P<mark>[a-z-]+) -->\n+)?```(?P<language>[a-z]*)\n(?P<text>.*?)^```$",

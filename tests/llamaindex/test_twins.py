@@ -198,6 +198,36 @@ def test_mocked_clients(arguments, cache):
     assert llm._aclient is posing
 
 
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        pytest.param(
+            {
+                "model": "anthropic.claude-sonnet-4-20250514-v1:0",
+                "aws_region": "us-east-1",
+                "aws_access_key_id": "any",
+                "aws_secret_access_key": "any",
+            },
+            anthropic.AnthropicBedrock,
+            id="bedrock",
+        ),
+        pytest.param(
+            {"model": "claude-sonnet-4", "region": "us-east5", "project_id": "any"},
+            anthropic.AnthropicVertex,
+            id="vertex",
+        ),
+    ],
+)
+def test_other_hosts(given, host, closing, cache):
+    """Clients of other platforms are attached, too, and stay of their classes."""
+    llm = closing(PromptCachedAnthropic(**given, prompt_cache=cache))
+    plain, _ = llm.plain_clients
+
+    assert type(llm._client) is type(plain) is host
+    assert len(llm._client.middleware) == len(plain.middleware) + 1
+    assert len(llm._aclient.middleware) == 1
+
+
 def test_switched_off(emulator):
     """`PROMPTCACHE=off` leaves everything as LlamaIndex has it."""
     code = f"""

@@ -1,0 +1,32 @@
+"""promptcache for LlamaIndex.
+
+Importing this loads nothing of LlamaIndex; a package is loaded when the name that
+builds on it is first touched.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llamaindex_promptcache.instrumentation import PromptCacheEvent
+    from llamaindex_promptcache.llms.anthropic import PromptCachedAnthropic
+    from llamaindex_promptcache.twins import prompt_cached
+
+__all__ = ["PromptCacheEvent", "PromptCachedAnthropic", "prompt_cached"]
+
+_LAZY = {
+    "PromptCacheEvent": "llamaindex_promptcache.instrumentation",
+    "PromptCachedAnthropic": "llamaindex_promptcache.llms.anthropic",
+    "prompt_cached": "llamaindex_promptcache.twins",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

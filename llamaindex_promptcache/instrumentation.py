@@ -1,0 +1,167 @@
+"""What LlamaIndex's own instrumentation is told.
+
+Rule 1: an event is dispatched on the span that is open, as handlers may drop others.
+Rule 2: only calls of our own LLMs are told of, whoever else uses the same cache.
+"""
+
+from contextvars import ContextVar
+from threading import Lock
+from types import TracebackType
+from typing import Any
+from weakref import WeakSet
+
+try:
+    from llama_index_instrumentation import get_dispatcher
+    from llama_index_instrumentation.base import BaseEvent
+    from llama_index_instrumentation.span import active_span_id
+except ImportError as error:
+    msg = (
+        "`llamaindex_promptcache` needs LlamaIndex: "
+        "pip install 'promptcache[llamaindex-anthropic]'"
+    )
+    raise ImportError(msg) from error
+
+from typing_extensions import Self
+
+from llamaindex_promptcache.errors import CallError
+from promptcache import Call, OptionError, PromptCache, Receipt
+
+__all__ = ["LlmCall", "PromptCacheEvent", "current_call", "listen_to"]
+
+_DISPATCHER = get_dispatcher(__name__)
+
+
+class PromptCacheEvent(BaseEvent):
+    """A request of an LLM was answered; this is what its prompt cost and saved."""
+
+    receipt: dict[str, Any]
+    """The fields of a `promptcache.Receipt`, flat."""
+    llm_span_id: str | None = None
+    """The span of the LLM call. That of a stream is closed when its receipt comes,
+    so `span_id` is then the one that was open around the consumer."""
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the event's name."""
+        return "PromptCacheEvent"
+
+
+class LlmCall:
+    """One call of an LLM: carries its options in, its receipts and events out.
+
+    It is entered around each step of a stream, never across a `yield`.
+    """
+
+    def __init__(
+        self, call: Call, *, system: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Make a call.
+
+        Args:
+            call: What carries the options.
+            system: The system prompt as blocks, where the caller marked one.
+        """
+        self.system = system
+        self.span_id: str | None = None
+        self._call = call
+        self._outer: LlmCall | None = None
+        self._receipt: Receipt | None = None
+
+    def __enter__(self) -> Self:
+        self._call.__enter__()
+        self._outer = _current.get()
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _current.reset(self._token)
+        self._call.__exit__(kind, error, traceback)
+        if isinstance(error, OptionError):
+            raise CallError(str(error)) from error
+
+    def note_span(self) -> None:
+        """Take the open span for that of the LLM: the request is about to be sent."""
+        self.span_id = active_span_id.get()
+
+    def settle(self) -> None:
+        """Dispatch an event for what has come in since the last time."""
+        receipt = self._collect()
+        if receipt is None:
+            return
+        here = active_span_id.get()
+        # Whoever runs while the garbage collector does has no part in this call.
+        span_id = self.span_id if _left.pop(id(self), None) else here
+        event = PromptCacheEvent(
+            receipt=receipt.as_dict(), span_id=span_id, llm_span_id=self.span_id or here
+        )
+        _DISPATCHER.event(event)
+        # A call that this one is made by has the same receipt, which is told of now.
+        outer = self._outer
+        while outer is not None:
+            outer._collect()  # noqa: SLF001 - another of this class
+            outer = outer._outer  # noqa: SLF001
+
+    def leave(self) -> None:
+        """Wait for the receipt of a stream that is not read to its end.
+
+        LlamaIndex drops such a stream without closing it, so it is the garbage
+        collector that ends and settles it, at any time and anywhere.
+        """
+        if len(_left) < _MAX_LEFT:
+            _left[id(self)] = self
+
+    def take_receipt(self) -> Receipt | None:
+        """Return the sum of the receipts since the last taking; None if none came."""
+        self.settle()
+        receipt, self._receipt = self._receipt, None
+        return receipt
+
+    def _collect(self) -> Receipt | None:
+        """Add what has come in to the sum, and return it."""
+        fresh = self._call.take_receipt()
+        if fresh is not None:
+            known = self._receipt
+            self._receipt = fresh if known is None else known + fresh
+        return fresh
+
+
+_current: ContextVar[LlmCall | None] = ContextVar(
+    "llamaindex_promptcache_call", default=None
+)
+
+# No lock: the garbage collector may come while its own thread holds it.
+_left: dict[int, LlmCall] = {}
+_MAX_LEFT = 256
+
+_listened: "WeakSet[PromptCache]" = WeakSet()
+_LOCK = Lock()
+
+
+def current_call() -> LlmCall | None:
+    """Return the innermost call that is being made here and now."""
+    return _current.get()
+
+
+def listen_to(cache: PromptCache) -> None:
+    """Dispatch events for a cache's receipts, as soon as they are written.
+
+    Only then is the span of a call that is no stream still open.
+    """
+    with _LOCK:
+        if cache in _listened:
+            return
+        _listened.add(cache)
+    cache.listen(_settle_current)
+
+
+def _settle_current(event: object) -> None:
+    if not hasattr(event, "receipt"):
+        return
+    call = _current.get()
+    for one in (*([] if call is None else [call]), *_left.copy().values()):
+        one.settle()

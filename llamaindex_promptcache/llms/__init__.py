@@ -1,0 +1,1 @@
+"""LLMs whose prompts are cached, one module a provider."""

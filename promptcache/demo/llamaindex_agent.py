@@ -1,0 +1,236 @@
+"""The demo's agent in LlamaIndex; the only module of the demo that loads it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import anthropic
+from llama_index.core.agent.workflow import AgentOutput, FunctionAgent
+from llama_index.core.base.llms.types import ChatResponse
+from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
+from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.instrumentation.events.llm import LLMChatInProgressEvent
+from llama_index.core.llms import ChatMessage
+from llama_index.core.memory import ChatMemoryBuffer
+from llama_index.core.query_engine import CustomQueryEngine
+from llama_index.core.tools import QueryEngineTool
+from llama_index.llms.anthropic import Anthropic
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import BaseEventHandler
+from pydantic import ConfigDict
+
+from llamaindex_promptcache import PromptCachedAnthropic
+from promptcache import PromptCache, Receipt, UnsupportedClientError, Usage
+from promptcache.demo import agent
+from promptcache.demo.errors import DemoError
+from promptcache.demo.run import Framework, Meter, Run
+from promptcache.emulator import Emulator
+
+__all__ = ["LLAMAINDEX", "converse", "function_agent", "llm_of", "warm_up"]
+
+MEMORY_TOKENS = 100_000
+"""More than the conversation has, so that nothing of it is dropped."""
+STEPS = 2 * agent.CALLS_PER_QUESTION
+"""What a run may take; the limit on requests is reached first."""
+
+
+def warm_up(run: Run) -> None:
+    """Load and connect what the first request of a run would wait for.
+
+    Raises:
+        DemoError: The provider cannot be reached or refuses the key, or LlamaIndex
+            does not know the model or fails with the installed SDK.
+    """
+    llm = llm_of(replace(run, plugin=True))
+    try:
+        _ = llm.metadata
+    except ValueError as error:
+        raise DemoError(f"LlamaIndex knows no model `{run.model}`.") from error
+    idle_run = replace(run, key="ws-warm-up")
+    with Emulator() as idle:
+        asyncio.run(_ask(replace(idle_run, url=idle.url), Meter(run.clock), ["Hello"]))
+    # Counting tokens is free; a gateway may lack it.
+    with _one_sentence(), suppress(anthropic.NotFoundError):
+        llm.tokenizer.encode("Hello")
+
+
+def converse(run: Run, meter: Meter) -> None:
+    """Ask every question of the workload in one conversation.
+
+    Raises:
+        DemoError: The provider refused a request, or the meter's budget is used up.
+    """
+    with _one_sentence():
+        asyncio.run(_ask(run, meter, [turn.question for turn in agent.TURNS]))
+
+
+LLAMAINDEX = Framework("llamaindex", "anthropic", warm_up, converse, argument="input")
+
+
+async def _ask(run: Run, meter: Meter, questions: list[str]) -> None:
+    llm = llm_of(run)
+    reporter = _Reporter(meter)
+    llm.callback_manager = CallbackManager([reporter])
+    chosen = function_agent(llm, session=run.session)
+    memory = ChatMemoryBuffer.from_defaults(token_limit=MEMORY_TOKENS)
+    try:
+        with _ticking(reporter):
+            for question in questions:
+                await chosen.run(question, memory=memory, max_iterations=STEPS)
+    finally:
+        # LlamaIndex has no way to close an LLM.
+        llm._client.close()  # noqa: SLF001
+        await llm._aclient.close()  # noqa: SLF001
+
+
+def llm_of(run: Run) -> Anthropic:
+    """Return the LLM of a run; with and without the plugin the same one.
+
+    Raises:
+        DemoError: LlamaIndex fails with the installed SDK.
+    """
+    given: dict[str, Any] = {
+        "model": run.model,
+        "api_key": run.key,
+        "max_tokens": agent.MAX_TOKENS,
+        "base_url": run.url,
+    }
+    if not run.plugin:
+        return Anthropic(**given)
+    try:
+        return PromptCachedAnthropic(**given, prompt_cache=PromptCache(clock=run.clock))
+    except UnsupportedClientError as error:
+        raise DemoError(str(error)) from error
+
+
+def function_agent(llm: Anthropic, *, session: str) -> FunctionAgent:
+    """Return the agent: a query engine as its tool, and a bounded loop."""
+    tool = QueryEngineTool.from_defaults(
+        _Library(), name=agent.TOOL_NAME, description=agent.TOOL_DESCRIPTION
+    )
+    return _BoundedAgent(
+        tools=[tool], llm=llm, system_prompt=agent.system_prompt(session)
+    )
+
+
+class _Library(CustomQueryEngine):
+    """A query engine that answers with what the library's search finds."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    def custom_query(self, query_str: str) -> str:
+        return agent.search(query_str)
+
+
+class _BoundedAgent(FunctionAgent):
+    """An agent that asks its model a few times for one question, and then stops."""
+
+    async def take_step(self, ctx: Any, *args: Any, **kwargs: Any) -> AgentOutput:
+        said = await ctx.store.get(self.scratchpad_key, default=[])
+        asked = sum(message.role == "assistant" for message in said)
+        if asked < agent.CALLS_PER_QUESTION:
+            return await super().take_step(ctx, *args, **kwargs)
+        nothing = ChatMessage(role="assistant", content="")
+        return AgentOutput(response=nothing, current_agent_name=self.name)
+
+
+class _Reporter(BaseCallbackHandler):
+    """Tells a meter of every request; an error raised here stops it."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
+        self._meter = meter
+        self._call = ""
+
+    def on_event_start(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        parent_id: str = "",  # noqa: ARG002 - LlamaIndex's signature
+        **kwargs: Any,  # noqa: ARG002
+    ) -> str:
+        if event_type is CBEventType.LLM and payload is not None:
+            self._call = event_id
+            messages = payload[EventPayload.MESSAGES]
+            # With the names and ids around the text, so rather more than is sent.
+            chars = sum(len(message.model_dump_json()) for message in messages)
+            self._meter.start(event_id, prompt_chars=chars)
+        return event_id
+
+    def token(self) -> None:
+        """Take note of a part of the answer to the request that is being made."""
+        self._meter.token(self._call)
+
+    def on_event_end(
+        self,
+        event_type: CBEventType,
+        payload: dict[str, Any] | None = None,
+        event_id: str = "",
+        **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
+    ) -> None:
+        answer = (payload or {}).get(EventPayload.RESPONSE)
+        if event_type is CBEventType.LLM and isinstance(answer, ChatResponse):
+            self._meter.end(event_id, usage_of(answer))
+
+    def start_trace(self, trace_id: str | None = None) -> None:
+        """Do nothing: a trace is no request."""
+
+    def end_trace(
+        self,
+        trace_id: str | None = None,
+        trace_map: dict[str, list[str]] | None = None,
+    ) -> None:
+        """Do nothing: a trace is no request."""
+
+
+def usage_of(answer: ChatResponse) -> Usage:
+    """Return what an answer used: by its receipt, else as the provider reports it."""
+    receipt = answer.additional_kwargs.get("prompt_cache")
+    if receipt is not None:
+        return Receipt.from_metadata(receipt).usage
+    told = answer.raw.get("usage") if isinstance(answer.raw, dict) else None
+    if told is None:
+        return Usage()
+    read = told.cache_read_input_tokens
+    written = told.cache_creation_input_tokens
+    known = None not in {told.input_tokens, read, written}
+    return Usage(
+        input_tokens=told.input_tokens + read + written if known else None,
+        read_tokens=read,
+        written_tokens=written,
+        output_tokens=told.output_tokens,
+    )
+
+
+class _Ticker(BaseEventHandler):
+    """Tells a reporter of the parts of answers, which callbacks are not told of."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    reporter: _Reporter
+
+    def handle(self, event: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        if isinstance(event, LLMChatInProgressEvent):
+            self.reporter.token()
+
+
+@contextmanager
+def _ticking(reporter: _Reporter) -> Iterator[None]:
+    root = get_dispatcher()
+    ticker = _Ticker(reporter=reporter)
+    root.add_event_handler(ticker)
+    try:
+        yield
+    finally:
+        root.event_handlers = [it for it in root.event_handlers if it is not ticker]
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except anthropic.APIError as error:
+        raise DemoError(f"A request failed: {error}") from error

@@ -26,6 +26,8 @@ class LedgerRow:
     cache_read_input_tokens: int = 0
     cache_creation_5m_input_tokens: int = 0
     cache_creation_1h_input_tokens: int = 0
+    cache_creation_30m_input_tokens: int = 0
+    cache_creation_12h_input_tokens: int = 0
     output_tokens: int = 0
     first_token_seconds: float = 0.0
     total_seconds: float = 0.0
@@ -41,7 +43,12 @@ class LedgerRow:
     @property
     def cache_creation_input_tokens(self) -> int:
         """Tokens written, whatever their lifetime."""
-        return self.cache_creation_5m_input_tokens + self.cache_creation_1h_input_tokens
+        return (
+            self.cache_creation_5m_input_tokens
+            + self.cache_creation_1h_input_tokens
+            + self.cache_creation_30m_input_tokens
+            + self.cache_creation_12h_input_tokens
+        )
 
     @property
     def total_input_tokens(self) -> int:

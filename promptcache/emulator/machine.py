@@ -10,6 +10,8 @@ from promptcache.emulator.clock import EmulatorClock
 from promptcache.emulator.faults import Faults
 from promptcache.emulator.fingerprints import Fingerprints
 from promptcache.emulator.ledger import Ledger
+from promptcache.emulator.openai_cache import OpenAICache
+from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.emulator.rules.settings import Settings
 from promptcache.providers.anthropic.facts import HOSTS
 
@@ -36,7 +38,14 @@ class Pace:
 class Machine:
     """Everything behind the emulator's endpoints."""
 
-    def __init__(self, *, settings: Settings, speed: float, pace: Pace) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        speed: float,
+        pace: Pace,
+        openai: OpenAISettings | None = None,
+    ) -> None:
         self.settings = settings
         self.pace = pace
         self.clock = EmulatorClock(speed=speed)
@@ -47,6 +56,7 @@ class Machine:
         self._anthropic = {
             host: AnthropicCache(replace(settings, host=host)) for host in HOSTS
         }
+        self.openai = OpenAICache(openai or OpenAISettings())
         self._numbers = itertools.count(1)
 
     def anthropic(self, host: str) -> AnthropicCache:
@@ -62,6 +72,7 @@ class Machine:
         """Forget entries, rows, answers and faults; the clock keeps its time."""
         for cache in self._anthropic.values():
             cache.clear()
+        self.openai.clear()
         self.fingerprints.clear()
         self.ledger.clear()
         self.answers.clear()

@@ -13,6 +13,7 @@ from promptcache.emulator.control import control_routes
 from promptcache.emulator.http.anthropic import MessagesApi
 from promptcache.emulator.http.batches import BatchesApi
 from promptcache.emulator.http.dropping import Dropping
+from promptcache.emulator.http.openai import OpenAIApi
 from promptcache.emulator.machine import Machine
 
 __all__ = ["build_app"]
@@ -33,7 +34,11 @@ def build_app(machine: Machine) -> ASGIApp:
         )
 
     app = Starlette(
-        routes=[*_anthropic_routes(machine), *control_routes(machine)],
+        routes=[
+            *_anthropic_routes(machine),
+            *_openai_routes(machine),
+            *control_routes(machine),
+        ],
         exception_handlers={404: unknown},
     )
     return Dropping(app)
@@ -61,4 +66,19 @@ def _anthropic_routes(machine: Machine) -> list[Route]:
         ),
         Route(BEDROCK, messages.bedrock, methods=["POST"]),
         Route(f"{BEDROCK}-with-response-stream", messages.bedrock, methods=["POST"]),
+    ]
+
+
+def _openai_routes(machine: Machine) -> list[Route]:
+    """Return the routes with and without `/v1`, as base URLs have it or not."""
+    api = OpenAIApi(machine)
+    endpoints = {
+        "/chat/completions": api.chat,
+        "/responses": api.responses,
+        "/responses/input_tokens": api.input_tokens,
+    }
+    return [
+        Route(f"{root}{path}", endpoint, methods=["POST"])
+        for root in ("/v1", "")
+        for path, endpoint in endpoints.items()
     ]

@@ -1,0 +1,218 @@
+"""OpenAI's caching rules as data, each with its source.
+
+Rule 1: a rule of the provider that may change stands here, not in logic.
+Rule 2: what no source states is absent here and a setting elsewhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal
+
+from promptcache.errors import OptionError
+
+__all__ = [
+    "CHAT_TTLS",
+    "EARLIER_ENDINGS",
+    "FIRST_BREAKPOINTS",
+    "LATEST_BREAKPOINTS",
+    "MAX_KEY_LENGTH",
+    "MAX_WRITES",
+    "MODELS",
+    "READ_WINDOW",
+    "REPORTED_STEP",
+    "REQUESTS_PER_MINUTE",
+    "RESPONSES_TTLS",
+    "ROUTED_TOKENS",
+    "TTL_SECONDS",
+    "WRITE_MULTIPLIER",
+    "ModelFacts",
+    "Retention",
+    "model_facts",
+]
+
+DOCS = "https://developers.openai.com/api/docs/guides/prompt-caching"
+SDK = "openai 3.54, types/responses/response_create_params.py"
+COOKBOOK = "github.com/openai/openai-cookbook, examples/Prompt_Caching_201.ipynb"
+CHECKED = date(2026, 11, 22)
+
+Retention = Literal["in_memory", "24h"]
+"""How long earlier models may keep a prefix at most."""
+
+MAX_WRITES = 4
+"""Breakpoints that one request writes, the implicit one included. Source: `DOCS`."""
+
+FIRST_BREAKPOINTS = 2
+LATEST_BREAKPOINTS = 50
+"""Explicit breakpoints that are looked up: the first 2 and the latest 50. Source:
+`DOCS`."""
+
+READ_WINDOW = 80
+"""Breakpoints that are looked up, by another document. Source: `SDK`."""
+
+EARLIER_ENDINGS = 20
+"""Earlier message endings that are looked up in implicit mode. Source: `DOCS`."""
+
+WRITE_MULTIPLIER = 1.25
+"""Price of a token written for 30 minutes, in input tokens, instead of its own input
+price. What one written for 12 hours costs is in no source. Source: `DOCS`."""
+
+TTL_SECONDS: Mapping[str, int] = {"30m": 1800, "12h": 43_200}
+"""Shortest life of an entry since it was last written or read. Source: `SDK`."""
+
+CHAT_TTLS = ("30m",)
+RESPONSES_TTLS = ("30m", "12h")
+"""Lifetimes that a request may ask for as a whole, by API. Source: `SDK`."""
+
+MAX_KEY_LENGTH = 64
+"""Characters of `prompt_cache_key`. Source: github.com/openai/openai-openapi."""
+
+REPORTED_STEP = 128
+"""Earlier models report what they read in steps of so many tokens. Source: `DOCS`."""
+
+ROUTED_TOKENS = 256
+"""Initial tokens whose hash routes a request to a machine. Source: `COOKBOOK`."""
+
+REQUESTS_PER_MINUTE = 15
+"""Requests of one prefix and key that one machine takes. Source: `DOCS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What the provider states about caching on one model."""
+
+    name: str
+    breakpoints: bool = False
+    """Whether prefixes are matched at breakpoints, and requests may set them; else they
+    are matched at fixed intervals and the fields of breakpoints are refused."""
+    minimum_tokens: int = 1024
+    """Shortest prefix that is cached; a shorter one is billed as plain input."""
+    interval: int = 128
+    """Tokens between two ends of prefixes, where there are no breakpoints."""
+    retention: tuple[Retention, ...] = ("in_memory",)
+    """What `prompt_cache_retention` may be."""
+    effort_updates: bool = False
+    """Whether an item may change the reasoning effort and keep the prefix."""
+    assumed: bool = False
+    """No row is known for this model: the most cautious current one stands in."""
+    source: str = DOCS
+    checked: date = CHECKED
+
+
+def _marked(name: str, *, effort_updates: bool = True) -> ModelFacts:
+    return ModelFacts(
+        name, breakpoints=True, retention=("24h",), effort_updates=effort_updates
+    )
+
+
+def _matched(name: str, *retention: Retention, interval: int = 128) -> ModelFacts:
+    return ModelFacts(name, interval=interval, retention=retention or ("in_memory",))
+
+
+_BOTH: tuple[Retention, ...] = ("in_memory", "24h")
+_ROWS = (
+    *(
+        _marked(f"gpt-{name}")
+        for name in (
+            "6-astra",
+            "6-cyber",
+            "6-luna",
+            "6-rosalind",
+            "6-sol",
+            "6.1-sol",
+            "6.1-terra",
+            "6.2-astra",
+            "6.2-astra-law",
+            "6.2-sol",
+        )
+    ),
+    *(
+        _marked(f"gpt-{name}", effort_updates=False)
+        for name in ("5.6", "5.6-cyber", "5.6-luna", "5.6-sol", "5.6-terra")
+    ),
+    _matched("gpt-5.5", "24h", interval=2048),
+    _matched("gpt-5.5-pro", "24h", interval=2048),
+    # The intervals below are in no current source; 128 is what older documents say.
+    *(
+        _matched(f"gpt-{name}", *_BOTH)
+        for name in (
+            "4.1",
+            "5",
+            "5-codex",
+            "5.1",
+            "5.1-chat-latest",
+            "5.1-codex",
+            "5.1-codex-max",
+            "5.1-codex-mini",
+            "5.2",
+            "5.4",
+        )
+    ),
+    *(
+        _matched(name)
+        for name in (
+            "gpt-4.1-mini",
+            "gpt-4.1-nano",
+            "gpt-4o",
+            "gpt-4o-mini",
+            "gpt-5-mini",
+            "gpt-5-nano",
+            "gpt-5-pro",
+            "gpt-5.2-chat-latest",
+            "gpt-5.2-pro",
+            "gpt-5.3-chat-latest",
+            "gpt-5.4-mini",
+            "gpt-5.4-nano",
+            "o1",
+            "o1-pro",
+            "o3",
+            "o3-mini",
+            "o3-pro",
+            "o4-mini",
+        )
+    ),
+)
+
+MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
+
+
+def model_facts(
+    model: str, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> ModelFacts:
+    """Return the row for a model name as requests spell it.
+
+    Dates, Bedrock prefixes (`openai.`), routers' prefixes (`openai/`) and fine-tuned
+    names (`ft:gpt-4.1:acme::id`) are understood. An unknown model gets no optional
+    field and is marked `assumed`.
+
+    Args:
+        model: The model as it stands in the request.
+        overrides: Fields by row name, laid over the rows that ship.
+
+    Raises:
+        OptionError: An override names a field that no row has.
+    """
+    name = _row_name(model, {*MODELS, *(overrides or ())})
+    row = MODELS.get(name) or ModelFacts(
+        name=model,
+        minimum_tokens=max(row.minimum_tokens for row in _ROWS),
+        interval=max(row.interval for row in _ROWS),
+        assumed=name not in (overrides or {}),
+    )
+    fields = (overrides or {}).get(name)
+    if not fields:
+        return row
+    try:
+        return replace(row, **fields)
+    except TypeError as error:
+        allowed = "breakpoints, minimum_tokens, interval, retention or effort_updates"
+        raise OptionError("facts", dict(fields), allowed) from error
+
+
+def _row_name(model: str, names: set[str]) -> str:
+    bare = model.rsplit("/", 1)[-1].removeprefix("openai.")
+    if bare.startswith("ft:"):
+        bare = bare.split(":")[1]
+    found = [name for name in names if bare == name or bare.startswith(f"{name}-20")]
+    # The longest name is the most exact row: an override may be for one dated version.
+    return max(found, key=len, default=bare)

@@ -105,8 +105,7 @@ class AnthropicService:
         seconds = self._machine.pace.output_seconds(reply.output_tokens)
         first_token = begun.first_token_seconds + late
         figures = {
-            **_figures(begun.verdict, bill),
-            "output_tokens": used["output_tokens"],
+            **_figures(begun.verdict, bill, reply),
             "first_token_seconds": first_token,
             "total_seconds": first_token + seconds,
         }
@@ -140,9 +139,11 @@ class AnthropicService:
         return diagnosis(known, current, settings)
 
 
-def _figures(verdict: Verdict, bill: Bill) -> dict[str, Any]:
-    used = bill.usage
+def _figures(verdict: Verdict, bill: Bill, reply: Reply) -> dict[str, Any]:
+    used, output = bill.billed
+    alone = len(bill.iterations) == 1
     return {
+        "output_tokens": reply.output_tokens if alone else output,
         "input_tokens": used.uncached,
         "cache_read_input_tokens": used.read,
         "cache_creation_5m_input_tokens": used.written_5m,

@@ -160,6 +160,15 @@ def test_a_later_compaction_ends_an_earlier_one(world, make):
     assert world().judge(body).usage.total == world().judge(one).usage.total
 
 
+def test_what_precedes_it_in_its_own_message(world, make):
+    """Blocks before it in the same message are dropped too."""
+    body = make(1)
+    alone = {**body, "messages": [*body["messages"], assistant(SUMMARY)]}
+    body["messages"].append(assistant(text("x" * 400), SUMMARY))
+
+    assert world().judge(body).usage == world().judge(alone).usage
+
+
 def test_a_failed_compaction_is_a_no_op(world, make):
     """Without a summary everything stays, and the block costs nothing."""
     here, body = world(), make(10, [10])

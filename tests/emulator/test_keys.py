@@ -50,6 +50,7 @@ def tool(**fields):
 DOCUMENTED = [
     pytest.param(OPUS, {}, ALL, id="nothing"),
     pytest.param(OPUS, {"model": "claude-opus-5"}, None, id="model"),
+    pytest.param(OPUS, {"model": "claude-fable-5-1"}, None, id="model-like-it"),
     pytest.param(OPUS, {"speed": "fast"}, None, id="speed"),
     pytest.param(OPUS, {"speed": "standard"}, ALL, id="default-speed"),
     pytest.param(OPUS, tool(description="e" * 3000), None, id="tool-description"),

@@ -127,7 +127,7 @@ def _check_types(body: Mapping[str, Any]) -> None:
     if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
         raise RejectedError("stop_sequences: Input should be a list of strings")
     for name in OBJECTS:
-        if not isinstance(body.get(name) or {}, Mapping):
+        if not isinstance(body.get(name), (Mapping, type(None))):
             raise RejectedError(f"{name}: Input should be an object")
 
 

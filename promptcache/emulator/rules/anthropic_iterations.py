@@ -58,6 +58,13 @@ class Bill:
         return sum(each.output_tokens for each in self._messages())
 
     @property
+    def billed(self) -> tuple[InputUsage, int]:
+        """Input and output that are paid for, compactions included."""
+        inputs = (each.usage for each in self.iterations)
+        outputs = sum(each.output_tokens for each in self.iterations)
+        return reduce(add, inputs, InputUsage(0)), outputs
+
+    @property
     def started(self) -> InputUsage:
         """What is known when the answer begins: its first sampling."""
         return next((each.usage for each in self._messages()), InputUsage(0))

@@ -48,6 +48,10 @@ def _read(reported: Mapping[str, Any]) -> Usage:
         written = written_5m + written_1h
     if written == 0:
         written_5m, written_1h = 0, 0
+    if written is not None and written_5m is not None and written_1h is not None:
+        # What a server tool's result writes later in a stream lives for five minutes,
+        # and the split is that of the stream's beginning.
+        written_5m = max(written - written_1h, written_5m)
     parts = (uncached, read, written)
     known = [part for part in parts if part is not None]
     return Usage(

@@ -117,3 +117,20 @@ def test_compaction():
     assert usage.input_tokens == 230
     assert usage.read_tokens == 200
     assert usage.output_tokens == 14
+
+
+def test_what_a_server_tool_writes_in_a_stream():
+    """What is written beyond the split of the beginning lives for five minutes."""
+    start = {
+        "input_tokens": 1,
+        "cache_read_input_tokens": 0,
+        "cache_creation_input_tokens": 30,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": 10,
+            "ephemeral_1h_input_tokens": 20,
+        },
+    }
+    usage = read_usage(merge_usage(start, {"cache_creation_input_tokens": 45}))
+
+    assert (usage.written_tokens, usage.written_5m_tokens) == (45, 25)
+    assert usage.written_1h_tokens == 20

@@ -4,6 +4,7 @@ Rule 1: an event is dispatched on the span that is open, as handlers may drop ot
 Rule 2: only calls of our own LLMs are told of, whoever else uses the same cache.
 """
 
+from contextlib import suppress
 from contextvars import ContextVar
 from threading import Lock
 from types import TracebackType
@@ -23,8 +24,7 @@ except ImportError as error:
 
 from typing_extensions import Self
 
-from llamaindex_promptcache.errors import CallError
-from promptcache import Call, OptionError, PromptCache, Receipt
+from promptcache import Call, PromptCache, Receipt
 
 __all__ = ["LlmCall", "PromptCacheEvent", "current_call", "listen_to"]
 
@@ -79,10 +79,10 @@ class LlmCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        _current.reset(self._token)
+        # A coroutine may be closed in another context, which never had the call.
+        with suppress(ValueError):
+            _current.reset(self._token)
         self._call.__exit__(kind, error, traceback)
-        if isinstance(error, OptionError):
-            raise CallError(str(error)) from error
 
     def note_span(self) -> None:
         """Take the open span for that of the LLM: the request is about to be sent."""

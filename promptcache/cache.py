@@ -12,7 +12,12 @@ from threading import Lock, Thread
 from typing import Any
 
 from promptcache.clock import Clock, SystemClock
-from promptcache.errors import OptionError, PlanningError, UnreadableBodyError
+from promptcache.errors import (
+    OptionError,
+    PlanningError,
+    PromptCacheError,
+    UnreadableBodyError,
+)
 from promptcache.factsfile import read_facts
 from promptcache.interrupts import undisturbed
 from promptcache.options import CallOptions, current_options
@@ -344,7 +349,8 @@ class PromptCache:
             if isinstance(error, PlanningError):
                 raise error
             # No `ValueError` while a request is made: frameworks take one for theirs.
-            raise PlanningError(f"planning failed: {error!r}") from error
+            ours = isinstance(error, PromptCacheError)
+            raise PlanningError(str(error) if ours else repr(error)) from error
 
     def _note_assumed(self, request: Request) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ from llama_index.core.response_synthesizers import ResponseMode
 from llamaindex_promptcache.errors import CallError
 from promptcache import (
     OptionError,
+    PlanningError,
     Policy,
     PromptCache,
     PromptCacheError,
@@ -221,7 +222,7 @@ def test_refine_does_not_answer_for_us(mode, streaming, cached, shelf, emulator)
         shelf, llm=cached, response_mode=mode, streaming=streaming
     )
     # A lifetime that others have, asked for where only the strict cache can tell.
-    with options(ttl="30m"), pytest.raises(CallError, match="allowed: 5m, 1h"):
+    with options(ttl="30m"), pytest.raises(PlanningError, match="allowed: 5m, 1h"):
         str(engine.query("Who built it?"))
 
     assert emulator.ledger == []
@@ -230,7 +231,7 @@ def test_refine_does_not_answer_for_us(mode, streaming, cached, shelf, emulator)
 async def test_refine_does_not_answer_for_us_either(cached, shelf, emulator):
     """The same holds for asynchronous queries."""
     engine = RetrieverQueryEngine.from_args(shelf, llm=cached)
-    with options(ttl="30m"), pytest.raises(CallError, match="allowed: 5m, 1h"):
+    with options(ttl="30m"), pytest.raises(PlanningError, match="allowed: 5m, 1h"):
         await engine.aquery("Who built it?")
 
     assert emulator.ledger == []

@@ -43,6 +43,7 @@ from promptcache.receipts.events import (
     PlanningFailed,
     RetriedUnplanned,
     Settled,
+    SteppedAside,
     UsageMissing,
 )
 from promptcache.receipts.listeners import Listeners
@@ -181,6 +182,10 @@ class PromptCache:
     def listen(self, listener: Listener) -> None:
         """Tell a listener of every event from now on."""
         self._listeners.add(listener)
+
+    def step_aside(self, provider: str, why: str) -> None:
+        """Tell the listeners of a client that is used as if we were not there."""
+        self._listeners(SteppedAside(provider, why))
 
     def check_ttl(self, ttl: Ttl | None, provider: Provider) -> None:
         """Refuse a lifetime that a provider does not have.

@@ -6,8 +6,6 @@ PromptCacheError
     AttachedError           the caller: a client that serves another cache already
     PlanningError           us: a request that could not be read or planned
         UnreadableBodyError
-    StoreError              the store
-    RemoteError             the provider
 
 None of them stops a model call unless the cache is strict: a request that cannot be
 planned goes out as the framework built it.
@@ -18,8 +16,6 @@ __all__ = [
     "OptionError",
     "PlanningError",
     "PromptCacheError",
-    "RemoteError",
-    "StoreError",
     "UnreadableBodyError",
     "UnsupportedClientError",
 ]
@@ -72,11 +68,3 @@ class UnreadableBodyError(PlanningError):
     def __init__(self, why: str) -> None:
         super().__init__(f"The request body cannot be read: {why}.")
         self.why = why
-
-
-class StoreError(PromptCacheError):
-    """A store failed."""
-
-
-class RemoteError(PromptCacheError):
-    """The provider refused or failed an operation of ours."""

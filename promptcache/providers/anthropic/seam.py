@@ -66,10 +66,10 @@ def attach(client: Client, cache: "PromptCache") -> Client:
     cache.check_ttl(None, ANTHROPIC)
     missing = _missing(client)
     if missing:
+        why = f"anthropic {anthropic.__version__} has no {missing}"
+        cache.step_aside(ANTHROPIC.name, why)
         warnings.warn(
-            f"promptcache steps aside: anthropic {anthropic.__version__} has no "
-            f"{missing}; tested with {TESTED}.",
-            stacklevel=3,
+            f"promptcache steps aside: {why}; tested with {TESTED}.", stacklevel=3
         )
         return client
     for entry in cast("Any", client).middleware:

@@ -24,6 +24,7 @@ from promptcache.receipts.events import (
     BodyUnreadable,
     RetriedUnplanned,
     Settled,
+    SteppedAside,
     UsageMissing,
 )
 
@@ -1145,8 +1146,8 @@ def test_an_sdk_that_knows_no_middleware():
     assert (done.stdout, done.stderr) == ("1 True\n", "")
 
 
-def test_an_sdk_without_the_iterator(plain, cache, monkeypatch):
-    """A stream that cannot be watched is a reason to step aside too."""
+def test_an_sdk_without_the_iterator(plain, cache, events, monkeypatch):
+    """A stream that cannot be watched is a reason to step aside, which is told."""
 
     class Bare:
         def __init__(self):
@@ -1155,6 +1156,9 @@ def test_an_sdk_without_the_iterator(plain, cache, monkeypatch):
     monkeypatch.setattr(anthropic, "Stream", Bare)
     with pytest.warns(UserWarning, match="_iterator"):
         assert cache.attach(plain) is plain
+    (event,) = events
+    assert isinstance(event, SteppedAside)
+    assert "_iterator" in event.why
 
 
 def test_attaching_warns_of_nothing(plain, cache):

@@ -8,7 +8,9 @@ Rule 3: no lock is held over I/O, and nothing here waits.
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from threading import Lock, Thread
+from types import MappingProxyType
 from typing import Any
 
 from promptcache.clock import Clock, SystemClock
@@ -21,16 +23,17 @@ from promptcache.errors import (
 from promptcache.factsfile import read_facts
 from promptcache.interrupts import undisturbed
 from promptcache.options import CallOptions, current_options
+from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
-from promptcache.prepared import Prepared, described, receipt_for
+from promptcache.prepared import Answer, Prepared, described, receipt_for
 from promptcache.providers import (
     Client,
     Facts,
     Provider,
     Request,
     attach_client,
-    provider_named,
+    check_facts,
     warm_client,
 )
 from promptcache.receipts.collect import active_collectors, collecting, deliver
@@ -54,15 +57,15 @@ from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
 from promptcache.state.answers import Answers
 from promptcache.state.history import History
+from promptcache.state.rates import Rates
+from promptcache.state.refusals import Refusals
+from promptcache.state.trails import Trails
 from promptcache.switch import is_switched_off
 from promptcache.ttl import Ttl
 
 __all__ = ["PromptCache"]
 
-REFUSED_SECONDS = 24 * 3600
-"""How long a model that refused our fields is left alone on its host."""
-
-_MAX_REMEMBERED = 1_000
+_MAX_ASSUMED = 1_000
 
 
 class PromptCache:
@@ -104,18 +107,17 @@ class PromptCache:
         self.strict = strict
         self.clock: Clock = SystemClock() if clock is None else clock
         self._prices: Prices = GenaiPrices() if prices is None else prices
-        self._facts = {
-            **read_facts(os.environ.get("PROMPTCACHE_FACTS")),
-            **(facts or {}),
-        }
-        for model in self._facts:
-            provider_named("anthropic").rules(model, "anthropic", self._facts)
+        laid_over = {**read_facts(os.environ.get("PROMPTCACHE_FACTS")), **(facts or {})}
+        self.facts: Facts = MappingProxyType(laid_over)
+        check_facts(self.facts)
         self._listeners = Listeners((LoggingListener(), *listeners))
         self._history = History()
         self._answers = Answers()
+        self._trails = Trails()
+        self._rates = Rates()
+        self._refusals = Refusals()
         self._report = Report()
         self._lock = Lock()
-        self._refused: dict[tuple[str, str, str], float] = {}
         self._assumed: set[str] = set()
         self._prices_loading = False
 
@@ -228,17 +230,14 @@ class PromptCache:
         request = prepared.request
         if not prepared.is_planned:
             return False
-        if not request.provider.is_our_fault(status, message):
+        provider, built = request.provider, request.body
+        if not provider.is_our_fault(status, message, built=built, sent=prepared.body):
             return False
-        with self._lock:
-            if len(self._refused) >= _MAX_REMEMBERED:
-                self._refused.clear()
-            self._refused[self._key(request)] = self.clock.now() + REFUSED_SECONDS
+        self._refusals.note(self._key(request), now=self.clock.now())
         prepared.body = request.body
         prepared.plan = Plan(notes=("refused",))
         prepared.breakpoints = ()
-        name = request.provider.name
-        self._listeners(RetriedUnplanned(name, request.model, status, message))
+        self._listeners(RetriedUnplanned(provider.name, request.model, status, message))
         return True
 
     def settle(
@@ -248,6 +247,7 @@ class PromptCache:
         *,
         model: str | None = None,
         message_id: str | None = None,
+        tier: str | None = None,
         diagnosis: object = None,
     ) -> None:
         """Write the receipt of a request that was answered; only the first counts.
@@ -257,6 +257,7 @@ class PromptCache:
             reported: The usage as the provider sent it, or None if it did not.
             model: The model that answered.
             message_id: The provider's id of the answer.
+            tier: The service tier that it was answered in, where that has a price.
             diagnosis: What the provider told of a miss, if it was asked.
         """
         if prepared.settled:
@@ -264,8 +265,11 @@ class PromptCache:
         prepared.settled = True
         with undisturbed():
             try:
-                missed = prepared.request.provider.told(diagnosis)
-                self._settle(prepared, reported, model, message_id, missed)
+                provider = prepared.request.provider
+                usage = Usage() if reported is None else provider.usage(reported)
+                missed = provider.told(diagnosis)
+                answer = Answer(usage, model, message_id, tier, missed)
+                self._settle(prepared, answer, is_told=reported is not None)
             except Exception as error:  # noqa: BLE001 - the answer survives us
                 name = prepared.request.provider.name
                 event = PlanningFailed.of(name, prepared.request.model, error)
@@ -274,26 +278,37 @@ class PromptCache:
     def _plan(self, prepared: Prepared) -> None:
         request, options = prepared.request, prepared.options
         provider = request.provider
-        rules, known = provider.rules(request.model, request.host, self._facts)
+        rules, known = provider.rules(request.model, request.host, self.facts)
         prepared.facts_known = known
         if not known:
             self._note_assumed(request)
         self.check_ttl(options.ttl, provider)
+        trail = None
+        if request.follows is not None:
+            trail = self._trails.before(options.tenant, request.follows)
         outline = provider.outline(
-            request.body, host=request.host, tenant=options.tenant
+            request.body, host=request.host, tenant=options.tenant, trail=trail
         )
         now = prepared.started
         past = self._history.past(outline, now=now)
         decided, body = Plan(), request.body
-        if prepared.policy != "off" and not self._is_refused(request, now):
+        refused = self._refusals.holds(self._key(request), now=now)
+        if prepared.policy != "off" and not refused:
+            if rules.requests_per_minute is not None and outline.head_key:
+                limit = rules.requests_per_minute
+                shards = self._rates.shards(outline.head_key, per_minute=limit, now=now)
+                past = replace(past, shards=shards)
             decided = plan(
-                outline, rules=rules, policy=self.policy, past=past, ttl=options.ttl
+                outline, rules=rules, policy=self.policy, past=past, options=options
             )
             body = provider.apply(request.body, outline, decided)
+            if options.stream_usage:
+                body = provider.metered(body)
             if self.diagnose:
                 previous = self._answers.before(outline, _conversation(options))
                 body = provider.asked(body, previous, host=request.host)
-                prepared.outline = outline
+        if self.diagnose or provider.keeps_trails:
+            prepared.outline = outline
         self._history.record(outline, decided, past, now=now)
         prepared.breakpoints = described(outline, decided)
         # Last, and together: whatever fails before leaves the request unplanned.
@@ -302,43 +317,36 @@ class PromptCache:
             changed = (decided.dropped, decided.shortened)
             self._listeners(MarkersChanged(provider.name, request.model, *changed))
 
-    def _settle(
-        self,
-        prepared: Prepared,
-        reported: Mapping[str, Any] | None,
-        model: str | None,
-        message_id: str | None,
-        missed: str | None,
-    ) -> None:
-        request, now = prepared.request, self.clock.now()
-        provider = request.provider
-        usage = Usage() if reported is None else provider.usage(reported)
-        tier = None if reported is None else reported.get("service_tier")
+    def _settle(self, prepared: Prepared, answer: Answer, *, is_told: bool) -> None:
+        request, usage = prepared.request, answer.usage
+        name = request.provider.name
         cost = self._prices.cost(
-            provider.name,
-            model or request.model,
+            name,
+            answer.model or request.model,
             usage,
-            tier=tier,
+            tier=answer.tier,
             at=prepared.started,
         )
-        prepared.receipt = receipt = receipt_for(
-            prepared,
-            usage,
-            cost,
-            now=now,
-            model=model,
-            message_id=message_id,
-            missed=missed,
-        )
-        if prepared.outline is not None and message_id is not None:
-            conversation = _conversation(prepared.options)
-            self._answers.note(prepared.outline, conversation, message_id)
+        receipt = receipt_for(prepared, answer, cost, now=self.clock.now())
+        prepared.receipt = receipt
+        if prepared.outline is not None and answer.id is not None:
+            self._note_answer(prepared, prepared.outline, answer.id)
         deliver(receipt, prepared.collectors, owner=self)
         self._report.add(receipt)
         if usage.input_tokens is None:
-            why = "no usage was reported" if reported is None else "it is incomplete"
-            self._listeners(UsageMissing(provider.name, request.model, why))
+            why = "it is incomplete" if is_told else "no usage was reported"
+            self._listeners(UsageMissing(name, request.model, why))
         self._listeners(Settled(receipt))
+
+    def _note_answer(self, prepared: Prepared, outline: Outline, answer: str) -> None:
+        tenant = prepared.options.tenant
+        if self.diagnose:
+            conversation = _conversation(prepared.options)
+            self._answers.note(outline, conversation, answer)
+        if prepared.request.provider.keeps_trails:
+            digest = outline.digest_before(outline.length)
+            trail = Trail(digest, outline.total_tokens, prepared.plan.key)
+            self._trails.note(tenant, answer, trail)
 
     def _load_prices(self) -> None:
         """Read the price list once, aside: half a second that no answer waits for."""
@@ -359,13 +367,10 @@ class PromptCache:
 
     def _note_assumed(self, request: Request) -> None:
         with self._lock:
-            if request.model in self._assumed or len(self._assumed) >= _MAX_REMEMBERED:
+            if request.model in self._assumed or len(self._assumed) >= _MAX_ASSUMED:
                 return
             self._assumed.add(request.model)
         self._listeners(ModelAssumed(request.provider.name, request.model))
-
-    def _is_refused(self, request: Request, now: float) -> bool:
-        return self._refused.get(self._key(request), 0.0) > now
 
     @staticmethod
     def _key(request: Request) -> tuple[str, str, str]:

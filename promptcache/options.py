@@ -25,6 +25,8 @@ class CallOptions:
     """Lifetime of the breakpoints that we place."""
     enabled: bool | None = None
     """False leaves the request as the framework built it."""
+    stream_usage: bool | None = None
+    """True asks for the usage of a stream where the API does not tell it unasked."""
 
     @classmethod
     def read(
@@ -50,7 +52,8 @@ class CallOptions:
             tenant=_text("tenant", said.get("tenant")),
             conversation=_text("conversation", said.get("conversation")),
             ttl=None if said.get("ttl") is None else read_ttl(said["ttl"]),
-            enabled=_flag(said.get("enabled")),
+            enabled=_flag("enabled", said.get("enabled")),
+            stream_usage=_flag("stream_usage", said.get("stream_usage")),
         )
 
     def over(self, base: "CallOptions") -> "CallOptions":
@@ -64,6 +67,9 @@ class CallOptions:
             ),
             ttl=base.ttl if self.ttl is None else self.ttl,
             enabled=base.enabled if self.enabled is None else self.enabled,
+            stream_usage=(
+                base.stream_usage if self.stream_usage is None else self.stream_usage
+            ),
         )
 
 
@@ -78,6 +84,7 @@ def options(
     conversation: str | None = None,
     ttl: str | timedelta | None = None,
     enabled: bool | None = None,
+    stream_usage: bool | None = None,
 ) -> Iterator[None]:
     """Set options for every model call inside the `with`, in this thread or task.
 
@@ -88,12 +95,20 @@ def options(
         conversation: Which conversation they continue.
         ttl: Lifetime of the breakpoints that are placed.
         enabled: False leaves requests as the framework built them.
+        stream_usage: True asks for the usage of a stream where the API does not tell
+            it unasked: OpenAI's Chat Completions then send one more chunk.
 
     Raises:
         OptionError: A value is not allowed.
     """
     said = CallOptions.read(
-        {"tenant": tenant, "conversation": conversation, "ttl": ttl, "enabled": enabled}
+        {
+            "tenant": tenant,
+            "conversation": conversation,
+            "ttl": ttl,
+            "enabled": enabled,
+            "stream_usage": stream_usage,
+        }
     )
     token = entered(said)
     try:
@@ -120,7 +135,7 @@ def _text(name: str, value: object) -> str | None:
     raise OptionError(name, value, "a non-empty string")
 
 
-def _flag(value: object) -> bool | None:
+def _flag(name: str, value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    raise OptionError("enabled", value, "True or False")
+    raise OptionError(name, value, "True or False")

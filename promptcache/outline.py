@@ -10,15 +10,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
+from typing import Literal
 
 from promptcache.ttl import Ttl
 
-__all__ = ["BYTES_PER_TOKEN", "DIGEST_BYTES", "Blocks", "Outline", "Place", "Section"]
+__all__ = [
+    "BYTES_PER_TOKEN",
+    "DIGEST_BYTES",
+    "Blocks",
+    "Mode",
+    "Outline",
+    "Place",
+    "Section",
+    "Trail",
+]
 
 DIGEST_BYTES = 16
 
 BYTES_PER_TOKEN = 4
 """UTF-8 bytes of a prompt that make about one token; sizes are estimates."""
+
+
+Mode = Literal["implicit", "explicit"]
+"""Whether a provider also caches where it chooses itself, or only where it is told."""
 
 
 class Section(IntEnum):
@@ -103,6 +117,14 @@ class Blocks:
         self.kinds.append(kind)
         self.refusals.append(refusal)
 
+    def add_trail(self, trail: "Trail") -> None:
+        """Begin with what the provider puts before the request."""
+        self.digests.append(trail.digest)
+        self.tokens.append(trail.tokens)
+        self.units.append(1)
+        self.kinds.append("trail")
+        self.refusals.append("trail")
+
     def add_unseen(self, *, kind: str, refusal: str) -> None:
         """Append a block that the request carries but the prompt does not."""
         self.digests.append(self.digests[-1] if self.digests else self.root)
@@ -127,6 +149,18 @@ class Blocks:
             self.refusals[:length],
             self.size,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What a provider itself puts before a request: an earlier one and its answer."""
+
+    digest: bytes
+    """Of the earlier request's whole prefix."""
+    tokens: int
+    """Its estimated tokens."""
+    key: str | None = None
+    """The cache key that it was sent with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +189,18 @@ class Outline:
     forced: bool = False
     """The form of the answer is forced, so this is a single answer, hardly a loop."""
     warms: bool = False
-    """Nothing is to be answered: the request writes what comes before its last turn."""
+    """Nothing is to be answered: the request only writes, for others to read."""
+    implicit: int = -1
+    """Where the provider places a breakpoint itself unless told not to; -1: nowhere."""
+    mode: Mode | None = None
+    """What the caller says of that; None if nothing."""
+    illegal_options: tuple[str, ...] = ()
+    """The caller's options of caching that have a value no provider takes."""
+    head_key: bytes = b""
+    """Digest of what the head begins with, the same in every process; empty if there
+    is no head. Requests that can share a prefix have the same."""
+    trail: Trail | None = None
+    """What the provider puts before the request."""
 
     @property
     def has_tools(self) -> bool:
@@ -166,6 +211,16 @@ class Outline:
     def has_answers(self) -> bool:
         """Whether the conversation holds a turn of the model."""
         return "assistant" in self.roles
+
+    @property
+    def opening_digest(self) -> bytes:
+        """Digest of the prefix up to the first turn, which a conversation keeps."""
+        if self.trail is not None:
+            return self.trail.digest
+        for message, start in enumerate(self.starts):
+            if start >= self.system_end:
+                return self.digest_before(self.message_end(message) + 1)
+        return self.digest_before(self.length)
 
     @property
     def total_tokens(self) -> int:

@@ -13,7 +13,7 @@ from promptcache.receipts.prices import Cost
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.usage import Usage
 
-__all__ = ["Prepared", "described", "receipt_for"]
+__all__ = ["Answer", "Prepared", "described", "receipt_for"]
 
 
 @dataclass(slots=True)
@@ -50,39 +50,45 @@ def described(outline: Outline, decided: Plan) -> tuple[str, ...]:
         for point in decided.breakpoints
     ]
     if decided.automatic is not None:
-        points.append(f"automatic {decided.automatic} fixed")
+        points.append(f"automatic {decided.automatic} {decided.automatic_reason}")
     return tuple(points)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an answer says of itself; None where it does not."""
+
+    usage: Usage
+    model: str | None = None
+    """The model that answered."""
+    id: str | None = None
+    """The provider's id of the answer."""
+    tier: str | None = None
+    """The service tier that it was answered in."""
+    missed: str | None = None
+    """The provider's reason for a miss, if it gave one."""
+
+
 def receipt_for(
-    prepared: Prepared,
-    usage: Usage,
-    cost: Cost | None,
-    *,
-    now: float,
-    model: str | None,
-    message_id: str | None,
-    missed: str | None,
+    prepared: Prepared, answer: Answer, cost: Cost | None, *, now: float
 ) -> Receipt:
     """Return the receipt of a request that was answered.
 
     Args:
         prepared: The request.
-        usage: What it used.
+        answer: What was answered.
         cost: What that costs, if it is known.
         now: When the answer was complete, in UTC seconds.
-        model: The model that answered, if the answer said so.
-        message_id: The provider's id of the answer.
-        missed: The provider's reason for a miss, if it gave one.
     """
     decided, started, first = prepared.plan, prepared.started, prepared.first_token
+    missed = [] if answer.missed is None else [f"missed: {answer.missed}"]
     return Receipt(
         provider=prepared.request.provider.name,
-        model=model or prepared.request.model,
+        model=answer.model or prepared.request.model,
         at=started,
         policy=prepared.policy,
         facts="known" if prepared.facts_known else "assumed",
-        usage=usage,
+        usage=answer.usage,
         cost_usd=None if cost is None else cost.usd,
         without_caching_usd=None if cost is None else cost.without_caching_usd,
         # A clock that was set back must not make times negative.
@@ -93,10 +99,10 @@ def receipt_for(
         tenant=prepared.options.tenant,
         conversation=prepared.options.conversation,
         notes=(
-            *([] if missed is None else [f"missed: {missed}"]),
+            *missed,
             *(f"dropped {path}" for path in decided.dropped),
             *(f"shortened {path}" for path in decided.shortened),
             *decided.notes,
         ),
-        id=message_id,
+        id=answer.id,
     )

@@ -8,14 +8,20 @@ from promptcache.errors import OptionError
 
 __all__ = ["TTL_SECONDS", "Ttl", "read_ttl"]
 
-Ttl = Literal["5m", "30m", "1h", "12h"]
+Ttl = Literal["5m", "30m", "1h", "12h", "24h"]
 """A lifetime; each provider has some of these."""
 
-TTL_SECONDS: Mapping[Ttl, int] = {"5m": 300, "30m": 1800, "1h": 3600, "12h": 43200}
+TTL_SECONDS: Mapping[Ttl, int] = {
+    "5m": 300,
+    "30m": 1800,
+    "1h": 3600,
+    "12h": 43_200,
+    "24h": 86_400,
+}
 
 
 def read_ttl(value: object) -> Ttl:
-    """Read a lifetime given as `"5m"`, `"30m"`, `"1h"`, `"12h"` or a timedelta.
+    """Read a lifetime given as text, such as `"5m"` or `"1h"`, or as a timedelta.
 
     Raises:
         OptionError: It is none of these.

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from promptcache import Policy, PromptCache, options
-from promptcache.cache import REFUSED_SECONDS
 from promptcache.errors import (
     OptionError,
     PromptCacheError,
@@ -30,6 +29,7 @@ from promptcache.receipts.events import (
     UsageMissing,
 )
 from promptcache.receipts.prices import Cost
+from promptcache.state.refusals import REFUSED_SECONDS
 
 MODEL = "claude-sonnet-5-5"
 LONG = "word " * 800
@@ -361,14 +361,12 @@ def test_a_request_is_refused_once(world):
     assert world.cache.refuse(prepared, 400, REFUSAL) is False
 
 
-def test_refusals_are_bounded(world, monkeypatch):
+def test_assumed_models_are_bounded(world, monkeypatch):
     """Names that nobody ends with fill no memory."""
-    monkeypatch.setattr("promptcache.cache._MAX_REMEMBERED", 5)
+    monkeypatch.setattr("promptcache.cache._MAX_ASSUMED", 5)
     for number in range(20):
-        prepared = world.prepare(model=f"model-{number}")
-        world.cache.refuse(prepared, 400, REFUSAL)
+        world.prepare(model=f"model-{number}")
 
-    assert len(world.cache._refused) <= 5
     assert len(world.told(ModelAssumed)) == len(world.cache._assumed) == 5
 
 

@@ -14,7 +14,19 @@ from promptcache.planning.reasons import Reason
 from promptcache.planning.slots import Rules
 from promptcache.ttl import Ttl
 
-__all__ = ["NOTHING_KNOWN", "Candidate", "Past", "candidates", "tail_chance"]
+__all__ = [
+    "NOTHING_KNOWN",
+    "Candidate",
+    "Lifetimes",
+    "Past",
+    "break_even",
+    "candidates",
+    "head_end",
+    "lifetimes",
+    "markable",
+    "reaches",
+    "tail_chance",
+]
 
 SLACK = 0.85
 """Sizes are estimates: a prefix within 15 % of the minimum is taken to reach it."""
@@ -22,7 +34,8 @@ SLACK = 0.85
 PRIOR_WEIGHT = 8
 """Observations that the prior counts for, so that a few of them can turn it."""
 
-_WRITE = {"5m": 1.25, "30m": 1.25, "1h": 2.0, "12h": 2.0}
+# What twelve hours cost is in no source; two is what an hour costs elsewhere.
+_WRITE = {"5m": 1.25, "30m": 1.25, "1h": 2.0, "12h": 2.0, "24h": 2.0}
 _READ = 0.1
 
 
@@ -43,6 +56,8 @@ class Past:
     """Requests like this one whose tail came again in a later request."""
     lost: int = 0
     """Requests like this one whose tail did not, for its lifetime."""
+    shards: int = 1
+    """Keys that the requests with this head are split over, so often do they come."""
 
 
 NOTHING_KNOWN = Past()
@@ -66,21 +81,21 @@ def candidates(
     ttl: Ttl | None = None,
 ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
     """Return the places worth a slot, best first, and notes on what is left out."""
-    lives = _lifetimes(policy, rules.ttls[0], ttl)
+    lives = lifetimes(policy, rules.ttls[0], ttl)
     notes: list[str] = []
-    tail = _markable(outline, outline.length - 1)
+    tail = markable(outline, outline.length - 1)
     if outline.warms:
         notes.append("tail not written: the request only warms what is before it")
         tail = -1
     elif lives.tail is not None and policy.name == "auto":
         chance = tail_chance(outline, past)
-        if chance <= _break_even(lives.tail):
+        if chance <= break_even(lives.tail):
             notes.append(f"tail not written: {chance:.0%} likely to be read again")
             tail = -1
     found = (
         Candidate(position, life, reason)
         for position, life, reason in _places(outline, rules, past, lives, tail)
-        if life is not None and _reaches(outline, position, rules)
+        if life is not None and reaches(outline, position, rules)
     )
     if past.volatile is not None:
         notes.append(f"{outline.place(past.volatile)} changes on every call")
@@ -104,45 +119,48 @@ def tail_chance(outline: Outline, past: Past) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lifetimes:
+class Lifetimes:
+    """How long what is placed lives, by section; None places nothing there."""
+
     tools: Ttl | None
     system: Ttl | None
     history: Ttl | None
     tail: Ttl | None
 
 
-def _lifetimes(policy: Policy, default: Ttl, ttl: Ttl | None) -> _Lifetimes:
+def lifetimes(policy: Policy, default: Ttl, ttl: Ttl | None) -> Lifetimes:
+    """Return the lifetimes that the policy and the caller's `ttl` ask for."""
     if policy.name == "auto":
         life = ttl or default
-        return _Lifetimes(life, life, life, life)
+        return Lifetimes(life, life, life, life)
     given = (policy.tools, policy.system, policy.history, policy.tail)
-    return _Lifetimes(*(ttl if life and ttl else life for life in given))
+    return Lifetimes(*(ttl if life and ttl else life for life in given))
 
 
-def _break_even(ttl: Ttl) -> float:
+def break_even(ttl: Ttl) -> float:
     """Return the chance of a reading from which on a write pays."""
     return (_WRITE[ttl] - 1) / (_WRITE[ttl] - _READ)
 
 
 def _places(
-    outline: Outline, rules: Rules, past: Past, lives: _Lifetimes, tail: int
+    outline: Outline, rules: Rules, past: Past, lives: Lifetimes, tail: int
 ) -> Iterator[tuple[int, Ttl | None, Reason]]:
     """Yield every place worth a breakpoint, the dearest to lose first."""
     units = outline.blocks.units
-    head = _markable(outline, _head_end(outline, past))
-    shared = _markable(outline, past.shared)
+    head = markable(outline, head_end(outline, past))
+    shared = markable(outline, past.shared)
     deepest = tail if tail > head else shared
     if tail > head:
         yield tail, lives.tail, "tail"
     # Beyond the look-back of the deepest breakpoint an entry must be named itself.
-    entry = _markable(outline, past.entry)
+    entry = markable(outline, past.entry)
     if head < entry < deepest and units[deepest] - units[entry] >= rules.lookback:
         yield entry, lives.history, "previous"
     yield from _heads(outline, head, lives)
     if shared > head:
         yield shared, lives.history, "shared"
     if tail > head or outline.warms:
-        stable = _markable(outline, outline.message_end(len(outline.starts) - 2))
+        stable = markable(outline, outline.message_end(len(outline.starts) - 2))
         if stable > head:
             yield stable, lives.history, "stable"
     if tail > head:
@@ -150,13 +168,13 @@ def _places(
         for position in _spaced(outline, floor, tail, rules.lookback):
             yield position, lives.history, "spaced"
     for position in range(outline.tools_end, head):
-        yield from _heads(outline, _markable(outline, position), lives)
+        yield from _heads(outline, markable(outline, position), lives)
     if head >= outline.tools_end:
-        yield from _heads(outline, _markable(outline, outline.tools_end - 1), lives)
+        yield from _heads(outline, markable(outline, outline.tools_end - 1), lives)
 
 
 def _heads(
-    outline: Outline, position: int, lives: _Lifetimes
+    outline: Outline, position: int, lives: Lifetimes
 ) -> Iterator[tuple[int, Ttl | None, Reason]]:
     if position >= outline.tools_end:
         yield position, lives.system, "system"
@@ -164,7 +182,8 @@ def _heads(
         yield position, lives.tools, "tools"
 
 
-def _head_end(outline: Outline, past: Past) -> int:
+def head_end(outline: Outline, past: Past) -> int:
+    """Return the last block of the head before any that changes on every call."""
     if past.volatile is None:
         return outline.system_end - 1
     return past.volatile - 1 if past.volatile >= outline.tools_end else -1
@@ -180,7 +199,7 @@ def _spaced(outline: Outline, floor: int, tail: int, step: int) -> Iterator[int]
             yield position
 
 
-def _markable(outline: Outline, position: int) -> int:
+def markable(outline: Outline, position: int) -> int:
     """Return the last block up to a position that may carry a breakpoint, or -1."""
     refusals = outline.blocks.refusals
     while position >= 0 and refusals[position]:
@@ -188,5 +207,6 @@ def _markable(outline: Outline, position: int) -> int:
     return position
 
 
-def _reaches(outline: Outline, position: int, rules: Rules) -> bool:
+def reaches(outline: Outline, position: int, rules: Rules) -> bool:
+    """Tell whether the prefix that ends with a block is long enough to be cached."""
     return outline.blocks.tokens[position] >= SLACK * rules.minimum_tokens

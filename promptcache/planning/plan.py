@@ -5,16 +5,23 @@ Rule 2: whatever the caller marked, the result is what the provider accepts.
 Rule 3: every breakpoint has a reason.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from promptcache.outline import Outline
+from promptcache.options import CallOptions
+from promptcache.outline import Mode, Outline
 from promptcache.planning.candidates import NOTHING_KNOWN, Past, candidates
+from promptcache.planning.keys import cache_key
+from promptcache.planning.marks import Marks
 from promptcache.planning.policies import Policy
-from promptcache.planning.reasons import Reason
+from promptcache.planning.reasons import FIXED, Reason
 from promptcache.planning.slots import Rules, Slots
 from promptcache.ttl import Ttl
 
 __all__ = ["Breakpoint", "Plan", "plan"]
+
+NOTHING_SAID = CallOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +40,21 @@ class Plan:
     breakpoints: tuple[Breakpoint, ...] = ()
     """In the order of the prompt; `fixed` ones are the caller's own."""
     automatic: Ttl | None = None
-    """Lifetime of the caller's automatic caching, where that stays."""
+    """Lifetime of what the provider caches at a place of its own choice."""
     automatic_position: int = -1
     """Where that falls; -1 if there is none or no block for it."""
+    automatic_reason: Reason = FIXED
+    """Why it is on."""
+    mode: Mode | None = None
+    """Whether the provider may choose a place; None where it cannot be told."""
+    ttl: Ttl | None = None
+    """Lifetime for the request as a whole, where it has one."""
+    key: str | None = None
+    """What brings requests that share a prefix together, where it can be named."""
+    retention: Literal["24h"] | None = None
+    """How long to keep what has no breakpoint, if the caller asked for that."""
+    bare: bool = False
+    """Every breakpoint of the caller's would be refused, so none is sent."""
     dropped: tuple[str, ...] = ()
     """The caller's markers that would have been refused."""
     shortened: tuple[str, ...] = ()
@@ -58,7 +77,7 @@ def plan(
     rules: Rules,
     policy: Policy,
     past: Past = NOTHING_KNOWN,
-    ttl: Ttl | None = None,
+    options: CallOptions = NOTHING_SAID,
 ) -> Plan:
     """Plan one request.
 
@@ -67,22 +86,74 @@ def plan(
         rules: What the provider accepts for this model on this host.
         policy: What to place.
         past: What is known of the requests before.
-        ttl: Lifetime of what is placed, if the caller chose one.
+        options: What the caller said: the lifetime of what is placed, and whose
+            request it is.
     """
     if policy.name == "off":
         return Plan()
+    if rules.matching == "lookback":
+        return _with_breakpoints(outline, rules, policy, past, options.ttl)
+    key = cache_key(outline, rules=rules, past=past, options=options)
+    if rules.matching == "prefix":
+        return _without_breakpoints(outline, rules, past, options.ttl, key)
+    marks = Marks.placed(
+        outline, rules=rules, policy=policy, past=past, ttl=options.ttl
+    )
+    return Plan(
+        breakpoints=_sorted(marks.taken),
+        automatic=marks.automatic,
+        automatic_position=outline.implicit,
+        automatic_reason="tail" if outline.mode is None else FIXED,
+        mode=marks.mode,
+        ttl=marks.ttl,
+        key=key,
+        dropped=(*map(str, outline.illegal), *outline.illegal_options),
+        notes=marks.notes,
+    )
+
+
+def _with_breakpoints(
+    outline: Outline, rules: Rules, policy: Policy, past: Past, ttl: Ttl | None
+) -> Plan:
     slots = Slots(outline, rules)
     wanted, notes = candidates(outline, rules=rules, policy=policy, past=past, ttl=ttl)
     for candidate in wanted:
         slots.place(candidate.position, candidate.ttl, candidate.reason)
     return Plan(
-        breakpoints=tuple(
-            Breakpoint(position, ttl, reason)
-            for position, (ttl, reason) in sorted(slots.taken.items())
-        ),
+        breakpoints=_sorted(slots.taken),
         automatic=slots.automatic,
         automatic_position=slots.automatic_position,
         dropped=tuple(slots.dropped),
         shortened=tuple(slots.shortened),
         notes=notes,
+    )
+
+
+def _without_breakpoints(
+    outline: Outline, rules: Rules, past: Past, ttl: Ttl | None, key: str | None
+) -> Plan:
+    bare, dropped = rules.refuses_breakpoints, list[str]()
+    if bare:
+        places = [*outline.illegal, *map(outline.place, sorted(outline.markers))]
+        dropped = [str(place) for place in places]
+        if outline.mode is not None or outline.automatic or outline.illegal_options:
+            dropped.append("prompt_cache_options")
+    notes = []
+    if past.volatile is not None:
+        notes.append(f"{outline.place(past.volatile)} changes on every call")
+    if ttl not in (None, "24h") or (ttl == "24h" and not rules.retains):
+        notes.append(f"{ttl} is not on offer for this model")
+    return Plan(
+        key=key,
+        retention="24h" if ttl == "24h" and rules.retains else None,
+        bare=bool(dropped),
+        dropped=tuple(dropped),
+        notes=tuple(notes),
+    )
+
+
+def _sorted(taken: Mapping[int, tuple[Ttl, Reason]]) -> tuple[Breakpoint, ...]:
+    return tuple(
+        Breakpoint(position, ttl, reason)
+        for position, (ttl, reason) in sorted(taken.items())
     )

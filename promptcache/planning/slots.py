@@ -6,17 +6,24 @@ Rule 3: the caller's legal markers keep their place and their lifetime.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from promptcache.outline import Outline
 from promptcache.planning.reasons import FIXED, Reason
 from promptcache.ttl import TTL_SECONDS, Ttl
 
-__all__ = ["Rules", "Slots"]
+__all__ = ["Matching", "Rules", "Slots"]
+
+
+Matching = Literal["lookback", "marked", "prefix"]
+"""How a prefix is found: near a breakpoint, exactly at one, or without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a provider accepts for one model on one host."""
+
+    matching: Matching = "lookback"
 
     max_breakpoints: int = 4
     minimum_tokens: int = 1024
@@ -29,6 +36,16 @@ class Rules:
     """Whether the host takes automatic caching."""
     advisory: frozenset[str] = frozenset()
     """Refusals that are our caution, not the provider's."""
+    takes_key: bool = False
+    """Whether requests may name a cache key."""
+    tenant_key: bool = False
+    """Whether a key parts caches, so that a tenant's alone is enough."""
+    requests_per_minute: int | None = None
+    """Requests that may share a key before some of them find no cache; None: any."""
+    refuses_breakpoints: bool = False
+    """Whether the caller's own breakpoints are known to be refused."""
+    retains: bool = False
+    """Whether a prefix may be kept for 24 hours on request."""
 
 
 class Slots:

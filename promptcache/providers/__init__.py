@@ -5,10 +5,10 @@ A provider reads its requests into outlines and writes plans back; it never deci
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
-from promptcache.errors import UnsupportedClientError
-from promptcache.outline import Outline
+from promptcache.errors import OptionError, UnsupportedClientError
+from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
 from promptcache.receipts.usage import Usage
@@ -24,18 +24,21 @@ __all__ = [
     "ProviderName",
     "Request",
     "attach_client",
+    "check_facts",
     "provider_named",
+    "sdk_of",
     "warm_client",
 ]
 
 Client = TypeVar("Client")
 
-ProviderName = Literal["anthropic"]
+ProviderName = Literal["anthropic", "openai"]
 
 Facts = Mapping[str, Mapping[str, Any]]
-"""Fields of a provider's rows by model name, laid over the rows that ship."""
+"""Fields of a provider's rows by model name, laid over the rows that ship; and by the
+name of a server, what it is: `{"gateway.example": {"host": "openai"}}`."""
 
-SUPPORTED = "Anthropic and AsyncAnthropic of the `anthropic` SDK"
+SUPPORTED = "clients of the `anthropic` SDK and of the `openai` SDK, synchronous or not"
 
 
 class Provider(Protocol):
@@ -51,6 +54,11 @@ class Provider(Protocol):
         """Return the lifetimes on offer, the default first."""
         ...
 
+    @property
+    def keeps_trails(self) -> bool:
+        """Return whether a request may go on from an answer that is kept there."""
+        ...
+
     def rules(
         self, model: str, host: str, overrides: Facts | None
     ) -> tuple[Rules, bool]:
@@ -58,21 +66,30 @@ class Provider(Protocol):
         ...
 
     def outline(
-        self, body: Mapping[str, Any], *, host: str, tenant: str | None
+        self,
+        body: Mapping[str, Any],
+        *,
+        host: str,
+        tenant: str | None,
+        trail: Trail | None = None,
     ) -> Outline:
-        """Read a request body."""
+        """Read a request body, which goes on from `trail` if that is given."""
         ...
 
     def apply(
         self, body: Mapping[str, Any], outline: Outline, plan: Plan
     ) -> dict[str, Any]:
-        """Return the body with the plan's breakpoints."""
+        """Return the body with the plan's breakpoints, key and options."""
         ...
 
     def asked(
         self, body: Mapping[str, Any], previous: str | None, *, host: str
     ) -> Mapping[str, Any]:
         """Return the body with the question why it misses, where that can be asked."""
+        ...
+
+    def metered(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the body with the question for the usage of a stream, if need be."""
         ...
 
     def told(self, diagnosis: object) -> str | None:
@@ -83,8 +100,22 @@ class Provider(Protocol):
         """Read the usage that a response reported."""
         ...
 
-    def is_our_fault(self, status: int, message: str) -> bool:
-        """Tell whether a refusal names fields that a plan may add."""
+    def is_our_fault(
+        self,
+        status: int,
+        message: str,
+        *,
+        built: Mapping[str, Any],
+        sent: Mapping[str, Any],
+    ) -> bool:
+        """Tell whether a refusal names fields that we added.
+
+        Args:
+            status: The HTTP status.
+            message: The text of the refusal.
+            built: The body as the framework built it.
+            sent: The body that was refused.
+        """
         ...
 
 
@@ -95,7 +126,9 @@ class Request:
     provider: Provider
     body: Mapping[str, Any]
     host: str
-    """The platform, as the provider's facts name it."""
+    """The platform, as the provider's facts name it, else the server's name."""
+    follows: str | None = None
+    """Id of the answer that the provider itself puts before this request."""
 
     @property
     def model(self) -> str:
@@ -110,13 +143,20 @@ def attach_client(client: Client, cache: "PromptCache") -> Client:
     Raises:
         UnsupportedClientError: It is of no SDK that is supported.
     """
-    roots = {kind.__module__.partition(".")[0] for kind in type(client).__mro__}
-    if "anthropic" in roots:
-        # The SDK is loaded already: a client of it is here.
-        from promptcache.providers.anthropic import seam  # noqa: PLC0415
+    # The SDK is loaded already: a client of it is here.
+    match sdk_of(client):
+        case "anthropic":
+            from promptcache.providers.anthropic import seam  # noqa: PLC0415
 
-        return seam.attach(client, cache)
-    raise UnsupportedClientError(client, SUPPORTED)
+            return seam.attach(client, cache)
+        case "openai":
+            from promptcache.providers.openai import (  # noqa: PLC0415
+                seam as openai_seam,
+            )
+
+            return openai_seam.attach(client, cache)
+        case None:
+            raise UnsupportedClientError(client, SUPPORTED)
 
 
 def warm_client(client: Any, request: Mapping[str, Any]) -> Any:
@@ -124,14 +164,53 @@ def warm_client(client: Any, request: Mapping[str, Any]) -> Any:
 
     Returns:
         What the SDK returns: an awaitable, if the client is asynchronous.
+
+    Raises:
+        OptionError: The provider's API cannot do that for this request.
     """
+    if sdk_of(client) == "openai":
+        from promptcache.providers.openai import (  # noqa: PLC0415
+            prewarm as openai_prewarm,
+        )
+
+        return client.responses.create(**openai_prewarm.warming(request))
     from promptcache.providers.anthropic import prewarm  # noqa: PLC0415
 
     return client.messages.create(**prewarm.warming(request))
 
 
-def provider_named(name: ProviderName) -> Provider:
-    """Return the provider of that name."""
-    from promptcache.providers.anthropic import ANTHROPIC  # noqa: PLC0415
+def sdk_of(client: object) -> ProviderName | None:
+    """Return whose SDK a client is of."""
+    roots = {kind.__module__.partition(".")[0] for kind in type(client).__mro__}
+    names: tuple[ProviderName, ...] = ("anthropic", "openai")
+    return next((name for name in names if name in roots), None)
 
-    return {"anthropic": ANTHROPIC}[name]
+
+def provider_named(name: ProviderName) -> Provider:
+    """Return the provider of that name; of several APIs, the first."""
+    from promptcache.providers.anthropic import ANTHROPIC  # noqa: PLC0415
+    from promptcache.providers.openai import CHAT  # noqa: PLC0415
+
+    providers: Mapping[ProviderName, Provider] = {
+        "anthropic": ANTHROPIC,
+        "openai": CHAT,
+    }
+    return providers[name]
+
+
+def check_facts(facts: Facts) -> None:
+    """Refuse rows that no provider has.
+
+    Raises:
+        OptionError: A row has a field that is not known, or names no host.
+    """
+    errors: list[OptionError] = []
+    for name in facts:
+        errors = []
+        for provider in get_args(ProviderName):
+            try:
+                provider_named(provider).rules(name, name, facts)
+            except OptionError as error:
+                errors.append(error)
+        if len(errors) == len(get_args(ProviderName)):
+            raise errors[0]

@@ -41,6 +41,8 @@ NUMBERS = (
     "without_caching_nanousd",
     "first_token_ms",
     "total_ms",
+    "written_30m_tokens",
+    "written_12h_tokens",
 )
 """The numbers of a row. Stored rows are read by position: append, never reorder."""
 
@@ -72,17 +74,29 @@ def texts(metadata: Mapping[str, object], key: str) -> tuple[str, ...]:
 
 
 def fitting(
-    items: Sequence[str], metadata: Mapping[str, object], *, size: int
+    items: Sequence[str],
+    metadata: Mapping[str, object],
+    *,
+    size: int,
+    most: int | None = None,
 ) -> list[str]:
-    """Return the first items that fit beside `metadata` in `size` bytes of JSON."""
+    """Return the first items that fit beside `metadata` in `size` bytes of JSON.
+
+    Args:
+        items: Texts that JSON need not escape.
+        metadata: What else there is.
+        size: Bytes of JSON, of all together.
+        most: How many items are enough; None for as many as fit.
+    """
     room = size - len(orjson.dumps(metadata)) - len('"+9999 more",')
     kept: list[str] = []
-    for item in items:
+    for item in items[:most]:
         room -= len(item) + len('"",')
         if room < 0:
-            return [*kept, f"+{len(items) - len(kept)} more"]
+            break
         kept.append(item)
-    return kept
+    left = len(items) - len(kept)
+    return [*kept, f"+{left} more"] if left else kept
 
 
 def plain(text: str, *, length: int) -> str:

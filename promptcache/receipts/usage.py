@@ -25,6 +25,10 @@ class Usage:
     """Those of `written_tokens` that live for one hour."""
     output_tokens: int | None = None
     """Tokens of the answer, reasoning included."""
+    written_30m_tokens: int | None = None
+    """Those of `written_tokens` that live for 30 minutes."""
+    written_12h_tokens: int | None = None
+    """Those of `written_tokens` that live for 12 hours."""
 
     @classmethod
     def zero(cls) -> "Usage":

@@ -2,6 +2,7 @@
 
 import pytest
 
+from promptcache.options import CallOptions
 from promptcache.planning.candidates import NOTHING_KNOWN, Past, tail_chance
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
@@ -48,7 +49,8 @@ def planned(given, *, past=NOTHING_KNOWN, policy=AUTO, ttl=None, host="anthropic
     """Return the plan of a body."""
     rules, _ = ANTHROPIC.rules(given["model"], host, None)
     outline = ANTHROPIC.outline(given, host=host, tenant=None)
-    return plan(outline, rules=rules, policy=policy, past=past, ttl=ttl)
+    said = CallOptions(ttl=ttl)
+    return plan(outline, rules=rules, policy=policy, past=past, options=said)
 
 
 def points(given, **how):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptcache.outline import Outline
+from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
 from promptcache.providers.anthropic import apply as writing
@@ -23,6 +23,7 @@ class AnthropicProvider:
 
     name: str = "anthropic"
     ttls: tuple[Ttl, ...] = ("5m", "1h")
+    keeps_trails: bool = False
 
     def rules(
         self,
@@ -37,13 +38,18 @@ class AnthropicProvider:
             minimum_tokens=row.minimum_tokens,
             lookback=facts.LOOKBACK,
             ttls=self.ttls,
-            automatic=facts.HOSTS[host].automatic,
+            automatic=facts.HOSTS.get(host, facts.DIRECT).automatic,
             advisory=ADVISORY,
         )
         return rules, not row.assumed
 
     def outline(
-        self, body: Mapping[str, Any], *, host: str, tenant: str | None
+        self,
+        body: Mapping[str, Any],
+        *,
+        host: str,
+        tenant: str | None,
+        trail: Trail | None = None,  # noqa: ARG002 - a request here is always whole
     ) -> Outline:
         """Read a body of `POST /v1/messages`."""
         return wire.outline(body, host=facts.HOSTS[host], tenant=tenant)
@@ -60,6 +66,10 @@ class AnthropicProvider:
         """Return the body with the question why it misses, where that can be asked."""
         return diagnostics.asked(body, previous, facts.HOSTS[host])
 
+    def metered(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the body as it is: every stream tells its usage."""
+        return body
+
     def told(self, diagnosis: object) -> str | None:
         """Return the reason for a miss that a response gave, if it gave one."""
         return diagnostics.told(diagnosis)
@@ -68,7 +78,14 @@ class AnthropicProvider:
         """Read the `usage` object of a message."""
         return read_usage(reported)
 
-    def is_our_fault(self, status: int, message: str) -> bool:
+    def is_our_fault(
+        self,
+        status: int,
+        message: str,
+        *,
+        built: Mapping[str, Any],  # noqa: ARG002
+        sent: Mapping[str, Any],  # noqa: ARG002
+    ) -> bool:
         """Tell whether a refusal names fields that a plan may add."""
         bad_request = 400
         ours = ("cache_control", "diagnostics")

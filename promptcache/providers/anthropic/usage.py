@@ -60,6 +60,8 @@ def _read(reported: Mapping[str, Any]) -> Usage:
         written_tokens=written,
         written_5m_tokens=written_5m,
         written_1h_tokens=written_1h,
+        written_30m_tokens=None if written is None else 0,
+        written_12h_tokens=None if written is None else 0,
         output_tokens=_count(reported, "output_tokens"),
     )
 

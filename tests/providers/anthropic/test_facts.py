@@ -160,7 +160,7 @@ def test_rules():
 )
 def test_whose_fault_a_refusal_is(status, message, ours):
     """Only a bad request that names our field is ours."""
-    assert ANTHROPIC.is_our_fault(status, message) is ours
+    assert ANTHROPIC.is_our_fault(status, message, built={}, sent={}) is ours
 
 
 FILE = (

@@ -7,6 +7,7 @@ from bodies import bodies, breakpoints, faults, messages, strip, unmarked
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptcache.options import CallOptions
 from promptcache.planning.candidates import Past
 from promptcache.planning.plan import plan
 from promptcache.planning.policies import Policy
@@ -52,7 +53,8 @@ def planned(body, *, policy, host, ttl, past, minimum=512):
         repeated=past.repeated,
         lost=past.lost,
     )
-    made = plan(outline, rules=rules, policy=policy, past=past, ttl=ttl)
+    said = CallOptions(ttl=ttl)
+    made = plan(outline, rules=rules, policy=policy, past=past, options=said)
     return ANTHROPIC.apply(body, outline, made)
 
 

@@ -57,7 +57,13 @@ ABOVE = (
     "promptcache.testing",
 )
 # What is handed the cache by its caller, and may name its type.
-HANDED = ("promptcache.providers", "promptcache.providers.*.*")
+HANDED = (
+    "promptcache.providers",
+    "promptcache.providers.*.*",
+    "promptcache.providers.streams",
+)
+# What the providers share, beside them.
+SHARED = ("streams",)
 CLOCKS = ("promptcache.clock", "promptcache.emulator.clock")
 # What is written against the public names, as a user would.
 FACADES = (
@@ -220,7 +226,7 @@ def _core_direction(module, found):
     ):
         yield f"imports {target}, which stands above it"
     mine, other = _provider(module), _provider(target)
-    if mine and other and mine != other:
+    if mine and other and mine != other and other not in SHARED:
         yield f"imports the other provider, {other}"
     if _in(module, JUDGE):
         if not _in(target, JUDGE) and not _matches(target, JUDGE_MAY):
@@ -418,6 +424,11 @@ PLANTED = {
         "from promptcache.providers.anthropic import seam",
         "imports the other provider, anthropic",
     ),
+    "what is shared uses a provider": (
+        "promptcache.providers.streams",
+        "from promptcache.providers.anthropic.usage import merge_usage",
+        "imports the other provider, anthropic",
+    ),
     "judge asks the planner": (
         "promptcache.emulator.rules.anthropic",
         "from promptcache.planning import plan",
@@ -485,6 +496,10 @@ ALLOWED = {
     "seam names the type of the cache": (
         "promptcache.providers.anthropic.seam",
         "if TYPE_CHECKING:\n    from promptcache.cache import PromptCache",
+    ),
+    "provider uses what is shared": (
+        "promptcache.providers.anthropic.streams",
+        "from promptcache.providers.streams import Watch",
     ),
     "listener writes": ("promptcache.receipts.jsonl", "import os\nopen('receipts')"),
     "cache meets the parts": (

@@ -19,7 +19,8 @@ from promptcache.errors import AttachedError
 from promptcache.flow import Flow, arun, run
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
-from promptcache.providers.anthropic.streams import settle_body, watch_stream
+from promptcache.providers.anthropic.streams import MessageWatch
+from promptcache.providers.streams import settle_body, watch_stream
 
 if TYPE_CHECKING:
     from promptcache.cache import PromptCache
@@ -118,10 +119,10 @@ class Seam(_Middleware):  # type: ignore[misc]
                 self._keep(request, prepared)
         elif request.stream:
             stream = yield response.parse()
-            watch_stream(stream, self.cache, prepared)
+            watch_stream(stream, MessageWatch(self.cache, prepared))
             _hand_on(stream, request, response)
         else:
-            settle_body(response, self.cache, prepared)
+            settle_body(response, MessageWatch(self.cache, prepared))
         return response
 
     def _send(self, request: Any, call_next: Any, prepared: "Prepared") -> Flow[Any]:

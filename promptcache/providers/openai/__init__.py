@@ -1,1 +1,128 @@
-"""OpenAI's Chat Completions and Responses APIs, as the `openai` SDK reaches them."""
+"""OpenAI's Chat Completions and Responses, wherever the `openai` SDK reaches them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from promptcache.outline import Outline, Trail
+from promptcache.planning.plan import Plan
+from promptcache.planning.slots import Rules
+from promptcache.providers.openai import chat, diagnostics, facts, responses
+from promptcache.providers.openai.refusals import names_our_fields
+from promptcache.providers.openai.usage import metered, read_usage
+from promptcache.receipts.usage import Usage
+from promptcache.ttl import Ttl
+
+__all__ = ["CHAT", "RESPONSES", "OpenAIProvider"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIProvider:
+    """How the core speaks with one API; see `promptcache.providers.Provider`."""
+
+    api: Literal["chat", "responses"]
+    name: str = "openai"
+    ttls: tuple[Ttl, ...] = ("30m", "12h", "24h")
+    """The first two at breakpoints, the last for models that have none."""
+
+    @property
+    def keeps_trails(self) -> bool:
+        """Return whether a request may go on from an answer that is kept there."""
+        return self.api == "responses"
+
+    def rules(
+        self,
+        model: str,
+        host: str,
+        overrides: Mapping[str, Mapping[str, Any]] | None,
+    ) -> tuple[Rules, bool]:
+        """Return what is accepted, and whether that is known for this model."""
+        row = facts.model_facts(model, overrides)
+        server = facts.host_facts(host, overrides)
+        if row.breakpoints and server.breakpoints:
+            whole = facts.CHAT_TTLS if self.api == "chat" else facts.RESPONSES_TTLS
+            rules = Rules(
+                matching="marked",
+                max_breakpoints=facts.MAX_WRITES,
+                minimum_tokens=row.minimum_tokens,
+                ttls=tuple(ttl for ttl in self.ttls if ttl in whole),
+                takes_key=True,
+                tenant_key=True,
+            )
+            return rules, not row.assumed
+        rules = Rules(
+            matching="prefix",
+            minimum_tokens=row.minimum_tokens,
+            ttls=("24h",),
+            takes_key=True,
+            tenant_key=row.breakpoints,
+            # A model with breakpoints needs no more keys where they are not taken.
+            requests_per_minute=None if row.breakpoints else row.requests_per_minute,
+            refuses_breakpoints=_refuses_breakpoints(row, server),
+            retains=(
+                server.retention and not row.breakpoints and "24h" in row.retention
+            ),
+        )
+        return rules, not row.assumed
+
+    def outline(
+        self,
+        body: Mapping[str, Any],
+        *,
+        host: str,  # noqa: ARG002 - what is read is the same everywhere
+        tenant: str | None,
+        trail: Trail | None = None,
+    ) -> Outline:
+        """Read a body of `POST /chat/completions` or `POST /responses`."""
+        if self.api == "chat":
+            return chat.outline(body, tenant=tenant)
+        return responses.outline(body, tenant=tenant, trail=trail)
+
+    def apply(
+        self, body: Mapping[str, Any], outline: Outline, plan: Plan
+    ) -> dict[str, Any]:
+        """Return the body with the plan's breakpoints, key and options."""
+        writing = chat.apply if self.api == "chat" else responses.apply
+        return writing(body, outline, plan)
+
+    def asked(
+        self, body: Mapping[str, Any], previous: str | None, *, host: str
+    ) -> Mapping[str, Any]:
+        """Return the body with the question why it misses, where that can be asked."""
+        if self.api == "chat" or not facts.host_facts(host).diagnostics:
+            return body
+        return diagnostics.asked(body, previous)
+
+    def metered(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the body with the question for the usage of a stream, if need be."""
+        return metered(body) if self.api == "chat" else body
+
+    def told(self, diagnosis: object) -> str | None:
+        """Return the reason for a miss that a response gave, if it gave one."""
+        return diagnostics.told(diagnosis)
+
+    def usage(self, reported: Mapping[str, Any]) -> Usage:
+        """Read the `usage` of a completion or a response."""
+        return read_usage(reported)
+
+    def is_our_fault(
+        self,
+        status: int,
+        message: str,
+        *,
+        built: Mapping[str, Any],
+        sent: Mapping[str, Any],
+    ) -> bool:
+        """Tell whether a refusal names fields that we added."""
+        return names_our_fields(status, message, built=built, sent=sent)
+
+
+def _refuses_breakpoints(row: facts.ModelFacts, server: facts.HostFacts) -> bool:
+    """Tell whether a breakpoint is known to be refused: an unknown one may not be."""
+    if not row.breakpoints:
+        return not row.assumed and server.name != "compatible"
+    return server.name in ("azure-ptu", "chatgpt")
+
+
+CHAT = OpenAIProvider("chat")
+RESPONSES = OpenAIProvider("responses")

@@ -15,6 +15,7 @@ __all__ = [
     "CHAT_TTLS",
     "EARLIER_ENDINGS",
     "FIRST_BREAKPOINTS",
+    "HOSTS",
     "LATEST_BREAKPOINTS",
     "MAX_KEY_LENGTH",
     "MAX_WRITES",
@@ -26,14 +27,19 @@ __all__ = [
     "ROUTED_TOKENS",
     "TTL_SECONDS",
     "WRITE_MULTIPLIER",
+    "HostFacts",
     "ModelFacts",
     "Retention",
+    "host_facts",
+    "host_named",
     "model_facts",
 ]
 
 DOCS = "https://developers.openai.com/api/docs/guides/prompt-caching"
 SDK = "openai 3.54, types/responses/response_create_params.py"
 COOKBOOK = "github.com/openai/openai-cookbook, examples/Prompt_Caching_201.ipynb"
+AZURE = "github.com/MicrosoftDocs/azure-ai-docs, prompt caching, 2026-08-04"
+BEDROCK = "a measured recipe for openai.gpt-5.6-terra on Amazon Bedrock, 2026-08-12"
 CHECKED = date(2026, 11, 22)
 
 Retention = Literal["in_memory", "24h"]
@@ -91,10 +97,27 @@ class ModelFacts:
     """Tokens between two ends of prefixes, where there are no breakpoints."""
     retention: tuple[Retention, ...] = ("in_memory",)
     """What `prompt_cache_retention` may be."""
+    requests_per_minute: int = REQUESTS_PER_MINUTE
+    """Requests that one key may have before some of them find no cache."""
     effort_updates: bool = False
     """Whether an item may change the reasoning effort and keep the prefix."""
     assumed: bool = False
     """No row is known for this model: the most cautious current one stands in."""
+    source: str = DOCS
+    checked: date = CHECKED
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the server that a client calls accepts, whatever the model."""
+
+    name: str
+    breakpoints: bool = False
+    """Whether it takes breakpoints and their options for models that have them."""
+    retention: bool = False
+    """Whether a request may ask for a longer retention."""
+    diagnostics: bool = False
+    """Whether the Responses API tells why a request missed."""
     source: str = DOCS
     checked: date = CHECKED
 
@@ -175,6 +198,68 @@ _ROWS = (
 
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
 
+HOSTS: Mapping[str, HostFacts] = {
+    host.name: host
+    for host in (
+        HostFacts("openai", breakpoints=True, retention=True, diagnostics=True),
+        # Pay as you go. Whether it has diagnostics is in no source.
+        HostFacts("azure", breakpoints=True, retention=True, source=AZURE),
+        HostFacts("azure-ptu", retention=True, source=AZURE),
+        HostFacts("bedrock", breakpoints=True, source=BEDROCK),
+        HostFacts("chatgpt", source="github.com/openai/codex, issue 39442"),
+        # A server on this machine that knows a model by OpenAI's name for it is a
+        # gateway or an emulator; what it refuses, it is not asked again.
+        HostFacts("local", breakpoints=True, retention=True, diagnostics=True),
+        # Any other server that speaks this API: nothing but a key.
+        HostFacts("compatible"),
+    )
+}
+
+_SUFFIXES = (
+    ("api.openai.com", "openai"),
+    ("chatgpt.com", "chatgpt"),
+    ("openai.azure.com", "azure"),
+    ("cognitiveservices.azure.com", "azure"),
+    ("services.ai.azure.com", "azure"),
+    ("localhost", "local"),
+)
+
+
+def host_named(server: str) -> str:
+    """Return the host that a server is by its name, else the name as it is.
+
+    Args:
+        server: The name in a client's base URL, with a port if it has one.
+    """
+    name = server.rpartition(":")[0] if server.rpartition(":")[2].isdecimal() else ""
+    name = (name or server).lower().strip("[]")
+    for suffix, host in _SUFFIXES:
+        if name == suffix or name.endswith(f".{suffix}"):
+            return host
+    if name == "::1" or name.startswith("127."):
+        return "local"
+    if name.startswith("bedrock") and name.endswith((".amazonaws.com", ".api.aws")):
+        return "bedrock"
+    return server
+
+
+def host_facts(
+    host: str, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> HostFacts:
+    """Return the row of a host, or of an unknown server.
+
+    Args:
+        host: What `host_named` returned.
+        overrides: May say what a server is: `{"gateway.example": {"host": "openai"}}`.
+
+    Raises:
+        OptionError: An override names a host that there is not.
+    """
+    said = (overrides or {}).get(host, {}).get("host", host)
+    if said != host and said not in HOSTS:
+        raise OptionError("facts", said, ", ".join(HOSTS))
+    return HOSTS.get(said, HOSTS["compatible"])
+
 
 def model_facts(
     model: str, overrides: Mapping[str, Mapping[str, Any]] | None = None
@@ -192,20 +277,29 @@ def model_facts(
     Raises:
         OptionError: An override names a field that no row has.
     """
-    name = _row_name(model, {*MODELS, *(overrides or ())})
+    # A row that says what a server is belongs to no model.
+    overrides = {
+        name: fields
+        for name, fields in (overrides or {}).items()
+        if "host" not in fields
+    }
+    name = _row_name(model, {*MODELS, *overrides})
     row = MODELS.get(name) or ModelFacts(
         name=model,
         minimum_tokens=max(row.minimum_tokens for row in _ROWS),
         interval=max(row.interval for row in _ROWS),
-        assumed=name not in (overrides or {}),
+        assumed=name not in overrides,
     )
-    fields = (overrides or {}).get(name)
+    fields = overrides.get(name)
     if not fields:
         return row
     try:
         return replace(row, **fields)
     except TypeError as error:
-        allowed = "breakpoints, minimum_tokens, interval, retention or effort_updates"
+        allowed = (
+            "breakpoints, minimum_tokens, interval, retention, requests_per_minute, "
+            "effort_updates"
+        )
         raise OptionError("facts", dict(fields), allowed) from error
 
 

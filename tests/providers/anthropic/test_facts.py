@@ -212,7 +212,7 @@ def test_the_argument_goes_before_the_file(tmp_path, monkeypatch):
     path.write_text(FILE, encoding="utf-8")
     monkeypatch.setenv("PROMPTCACHE_FACTS", str(path))
     facts = {"claude-opus-5": {"minimum_tokens": 700}}
-    laid = PromptCache(facts=facts)._facts
+    laid = PromptCache(facts=facts).facts
 
     assert ANTHROPIC.rules("claude-opus-5", "anthropic", laid)[0].minimum_tokens == 700
     assert ANTHROPIC.rules("claude-next", "anthropic", laid)[0].minimum_tokens == 300

@@ -25,6 +25,8 @@ def test_all_tokens_of_the_prompt():
         written_5m_tokens=30,
         written_1h_tokens=10,
         output_tokens=7,
+        written_30m_tokens=0,
+        written_12h_tokens=0,
     )
 
 
@@ -33,19 +35,23 @@ def test_all_tokens_of_the_prompt():
     [
         pytest.param(
             "cache_read_input_tokens",
-            Usage(None, None, 40, 30, 10, 7),
+            Usage(None, None, 40, 30, 10, 7, 0, 0),
             id="read-is-not-zero",
         ),
         pytest.param(
             "cache_creation_input_tokens",
-            Usage(145, 100, 40, 30, 10, 7),
+            Usage(145, 100, 40, 30, 10, 7, 0, 0),
             id="written-from-its-parts",
         ),
         pytest.param(
-            "cache_creation", Usage(145, 100, 40, None, None, 7), id="no-lifetimes"
+            "cache_creation",
+            Usage(145, 100, 40, None, None, 7, 0, 0),
+            id="no-lifetimes",
         ),
-        pytest.param("input_tokens", Usage(None, 100, 40, 30, 10, 7), id="input"),
-        pytest.param("output_tokens", Usage(145, 100, 40, 30, 10, None), id="output"),
+        pytest.param("input_tokens", Usage(None, 100, 40, 30, 10, 7, 0, 0), id="input"),
+        pytest.param(
+            "output_tokens", Usage(145, 100, 40, 30, 10, None, 0, 0), id="output"
+        ),
     ],
 )
 @pytest.mark.parametrize("how", ["missing", "null"])
@@ -76,7 +82,7 @@ def test_what_is_not_said_is_unknown(without, expected, how):
                 "cache_read_input_tokens": 0,
                 "cache_creation_input_tokens": 0,
             },
-            Usage(9, 0, 0, 0, 0, None),
+            Usage(9, 0, 0, 0, 0, None, 0, 0),
             id="nothing-written",
         ),
     ],
@@ -98,7 +104,7 @@ def test_later_counts_replace_earlier_ones():
     more = {"output_tokens": 50, "input_tokens": None, "cache_read_input_tokens": 120}
     merged = merge_usage(FULL, more)
 
-    assert read_usage(merged) == Usage(165, 120, 40, 30, 10, 50)
+    assert read_usage(merged) == Usage(165, 120, 40, 30, 10, 50, 0, 0)
     assert FULL["output_tokens"] == 7
 
 

@@ -306,7 +306,9 @@ class PromptCache:
                 body = provider.metered(body)
             if self.diagnose:
                 previous = self._answers.before(outline, _conversation(options))
-                body = provider.asked(body, previous, host=request.host)
+                body = provider.asked(
+                    body, previous, host=request.host, overrides=self.facts
+                )
         if self.diagnose or provider.keeps_trails:
             prepared.outline = outline
         self._history.record(outline, decided, past, now=now)

@@ -5,8 +5,16 @@ import os
 from hypothesis import settings
 
 # A developer's own switches, keys and tracing reach no test.
+_THEIRS = (
+    "ANTHROPIC_",
+    "AZURE_OPENAI_",
+    "LANGCHAIN_",
+    "LANGSMITH_",
+    "OPENAI_",
+    "PROMPTCACHE",
+)
 for _name in tuple(os.environ):
-    if _name.startswith(("ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "PROMPTCACHE")):
+    if _name.startswith(_THEIRS):
         del os.environ[_name]
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)

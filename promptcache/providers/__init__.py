@@ -83,7 +83,12 @@ class Provider(Protocol):
         ...
 
     def asked(
-        self, body: Mapping[str, Any], previous: str | None, *, host: str
+        self,
+        body: Mapping[str, Any],
+        previous: str | None,
+        *,
+        host: str,
+        overrides: Facts | None,
     ) -> Mapping[str, Any]:
         """Return the body with the question why it misses, where that can be asked."""
         ...

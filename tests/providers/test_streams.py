@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from promptcache.interrupts import undisturbed
-from promptcache.providers.streams import AsyncEvents, Events, Watch
+from promptcache.providers.streams import AsyncEvents, Events, Watch, watch_stream
 
 
 class Settling:
@@ -156,3 +156,64 @@ def test_what_is_dropped_waits_for_its_thread(cache, watch):
         assert cache.told == []
 
     assert cache.told == [({"tokens": 1}, "model-1")]
+
+
+class Stream:
+    """A stream as an SDK makes it."""
+
+    def __init__(self):
+        self._iterator = numbers(1, 2)
+        self.is_closed = False
+
+    def close(self):
+        self.is_closed = True
+
+
+class AsyncStream(Stream):
+    def __aiter__(self):
+        return self
+
+    async def close(self):
+        self.is_closed = True
+
+
+def test_a_stream_that_is_closed(cache, watch):
+    """Closing a stream settles, and closes it as before."""
+    stream = Stream()
+    watch_stream(stream, watch)
+    stream.close()
+
+    assert stream.is_closed
+    assert len(cache.told) == 1
+
+
+async def test_an_asynchronous_stream_that_is_closed(cache, watch):
+    """The same holds for an asynchronous stream."""
+    stream = AsyncStream()
+    watch_stream(stream, watch)
+    await stream.close()
+
+    assert stream.is_closed
+    assert len(cache.told) == 1
+
+
+def test_a_stream_that_is_closed_once_it_is_gone(cache, watch):
+    """What closes a stream does not hold it."""
+    stream = Stream()
+    watch_stream(stream, watch)
+    close = stream.close
+    del stream
+    close()
+
+    assert len(cache.told) > 0
+
+
+async def test_an_asynchronous_stream_that_is_closed_once_it_is_gone(cache, watch):
+    """The same holds for an asynchronous stream."""
+    stream = AsyncStream()
+    watch_stream(stream, watch)
+    close = stream.close
+    del stream
+    await close()
+
+    assert len(cache.told) > 0

@@ -339,12 +339,27 @@ def answer(body, status=200, **headers):
     )
 
 
-def lines(*events, ending="\n\n"):
+class Body(http.SyncByteStream):
+    """A body that comes in one piece, and then ends."""
+
+    def __init__(self, content):
+        self._content = content
+
+    def __iter__(self):
+        yield self._content
+
+
+def encoded(*events, ending="\n\n"):
     """Return the events of a stream as they are sent."""
     sent = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    return sent.removesuffix("\n\n").encode() + ending.encode()
+
+
+def lines(*events, ending="\n\n"):
+    """Return an answer that is a stream of events."""
     return http.Response(
         200,
-        content=sent.removesuffix("\n\n").encode() + ending.encode(),
+        stream=Body(encoded(*events, ending=ending)),
         headers={"content-type": "text/event-stream"},
     )
 
@@ -391,7 +406,7 @@ class Endless(http.AsyncByteStream):
         self.is_closed = False
 
     async def __aiter__(self):
-        yield lines(*self._events).content
+        yield encoded(*self._events)
         self.begun.set()
         await asyncio.Event().wait()
 

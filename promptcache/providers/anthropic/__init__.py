@@ -61,7 +61,12 @@ class AnthropicProvider:
         return writing.apply(body, outline, plan)
 
     def asked(
-        self, body: Mapping[str, Any], previous: str | None, *, host: str
+        self,
+        body: Mapping[str, Any],
+        previous: str | None,
+        *,
+        host: str,
+        overrides: Mapping[str, Mapping[str, Any]] | None,  # noqa: ARG002
     ) -> Mapping[str, Any]:
         """Return the body with the question why it misses, where that can be asked."""
         return diagnostics.asked(body, previous, facts.HOSTS[host])

@@ -86,10 +86,15 @@ class OpenAIProvider:
         return writing(body, outline, plan)
 
     def asked(
-        self, body: Mapping[str, Any], previous: str | None, *, host: str
+        self,
+        body: Mapping[str, Any],
+        previous: str | None,
+        *,
+        host: str,
+        overrides: Mapping[str, Mapping[str, Any]] | None,
     ) -> Mapping[str, Any]:
         """Return the body with the question why it misses, where that can be asked."""
-        if self.api == "chat" or not facts.host_facts(host).diagnostics:
+        if self.api == "chat" or not facts.host_facts(host, overrides).diagnostics:
             return body
         return diagnostics.asked(body, previous)
 

@@ -238,8 +238,6 @@ class Reading:
         for start, role in zip(
             reversed(self.starts), reversed(self.roles), strict=True
         ):
-            if start < self._system_end:
-                break
             eligible = role == "user" or (role == "tool" and following != "tool")
             if eligible and end > start:
                 return end - 1

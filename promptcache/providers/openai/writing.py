@@ -82,7 +82,8 @@ def _planned(
         if planned is not messages:
             changed[wire.listed] = planned
     given = body.get("prompt_cache_options")
-    options = _options(given, outline, plan)
+    # The plan's are the caller's own where these are legal.
+    options = {**fields_of(given), "mode": plan.mode, "ttl": plan.ttl}
     if options != given:
         changed["prompt_cache_options"] = options
     return changed
@@ -152,16 +153,6 @@ def _marked_part(part: Any, ttl: Ttl | None, plan: Plan) -> dict[str, Any]:
         own = {} if ttl == plan.ttl else {"ttl": ttl}
         marked[MARK] = {"mode": "explicit", **own}
     return marked
-
-
-def _options(given: Any, outline: Outline, plan: Plan) -> dict[str, Any]:
-    """Return the plan's options around those of the caller that are legal."""
-    options = dict(fields_of(given))
-    if outline.mode is None:
-        options["mode"] = plan.mode
-    if outline.automatic is None:
-        options["ttl"] = plan.ttl
-    return options
 
 
 def _bare(body: Mapping[str, Any], wire: Wire) -> dict[str, Any]:

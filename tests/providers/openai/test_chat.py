@@ -291,6 +291,16 @@ def test_objects_of_the_sdk_read_like_dicts():
             id="later-developer",
         ),
         pytest.param([said("user", [])], -1, id="no-parts"),
+        pytest.param(
+            [said("user", "u"), said("assistant", "a"), said("user", [])],
+            0,
+            id="no-parts-at-the-end",
+        ),
+        pytest.param(
+            [said("user", "u"), said("tool", "1"), said("tool", [])],
+            0,
+            id="the-last-of-a-group-has-no-parts",
+        ),
         pytest.param([said("assistant", "x")], -1, id="nothing-eligible"),
         pytest.param([said("function", "x", name="f")], 0, id="function"),
         pytest.param([], -1, id="empty"),

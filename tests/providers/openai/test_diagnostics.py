@@ -38,9 +38,16 @@ def test_what_is_not_asked(body, previous):
 
 def test_who_is_asked():
     """Only the Responses API, on hosts that answer."""
-    assert RESPONSES.asked(BODY, "r1", host="openai") == asked(BODY, "r1")
-    assert RESPONSES.asked(BODY, "r1", host="azure") is BODY
-    assert CHAT.asked(BODY, "r1", host="openai") is BODY
+    named = {"gateway.example": {"host": "openai"}}
+    openai, azure = {"host": "openai"}, {"host": "azure"}
+    gateway = {"host": "gateway.example"}
+
+    for where, facts in ((openai, None), (gateway, named)):
+        told = RESPONSES.asked(BODY, "r1", **where, overrides=facts)
+        assert told == asked(BODY, "r1")
+    for where in (azure, gateway):
+        assert RESPONSES.asked(BODY, "r1", **where, overrides=None) is BODY
+    assert CHAT.asked(BODY, "r1", **openai, overrides=None) is BODY
 
 
 class Diagnosis(pydantic.BaseModel):

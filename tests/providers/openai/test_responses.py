@@ -392,6 +392,23 @@ def test_a_request_goes_on_from_an_answer():
     assert made.head_key == outline(FIRST).head_key or made.head_key
 
 
+def test_no_message_after_a_trail_is_of_the_initial_group():
+    """That was said before."""
+    given = {**NEXT, "input": [said("developer", "d"), said("user", "y")]}
+    made = outline(given, trail=trail_of(FIRST))
+
+    assert (made.system_end, made.starts) == (0, (0, 1, 2))
+    assert str(made.place(1)) == "messages[1].content[0]"
+
+
+def test_deferred_tools_are_not_before_a_trail():
+    """They are not in the prompt there either."""
+    trail = trail_of(FIRST)
+    tools = [TOOL, {**TOOL, "name": "g", "defer_loading": True}]
+
+    assert digests(NEXT, trail=trail) == digests({**NEXT, "tools": tools}, trail=trail)
+
+
 @pytest.mark.parametrize(
     "change",
     [

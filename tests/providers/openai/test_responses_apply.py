@@ -3,7 +3,11 @@
 import copy
 
 import pytest
-from openai.types.responses import ResponseOutputMessage, ResponseOutputText
+from openai.types.responses import (
+    EasyInputMessage,
+    ResponseOutputMessage,
+    ResponseOutputText,
+)
 
 from promptcache.outline import Trail
 from promptcache.planning.plan import Breakpoint, Plan
@@ -219,6 +223,16 @@ def test_a_tuple_is_as_good_as_a_list():
     assert written(given, Plan(points, mode="explicit", ttl="30m"))["input"] == [
         said("user", [marked("a")])
     ]
+
+
+def test_an_object_of_the_sdk_that_is_marked_becomes_a_dict():
+    """With the fields that it was given, and no others."""
+    given = body(EasyInputMessage(role="user", content="u"))
+    before = given["input"][0].model_copy(deep=True)
+    made = apply(given, outline(given), MARKED)
+
+    assert made["input"] == [said("user", [text("u")])]
+    assert given["input"][0] == before
 
 
 def test_objects_of_the_sdk_stay_unless_marked():

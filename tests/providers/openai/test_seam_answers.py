@@ -190,6 +190,17 @@ def test_odd_chat_streams(cache, events, sent, tokens, ending):
     assert [type(event) for event in events if type(event) is Settled] == [Settled]
 
 
+def test_usage_in_the_chunk_that_finishes(cache):
+    """The receipt is there with the last chunk, though that has a choice as well."""
+    sent = [chunk("a"), chunk(finish="stop", usage=USAGE)]
+    client = standing_in(cache, lambda _: lines(*sent))
+    with cache.collect() as collected:
+        chunks = client.chat.completions.create(**chat(**WITH_USAGE))
+        seen = [len(collected) for _ in chunks]
+
+    assert seen == [0, 1]
+
+
 def whole(**fields):
     return {
         "id": "r1",

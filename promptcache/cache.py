@@ -24,6 +24,7 @@ from promptcache.factsfile import read_facts
 from promptcache.interrupts import undisturbed
 from promptcache.options import CallOptions, current_options
 from promptcache.outline import Outline, Trail
+from promptcache.planning.keys import conversation_digest
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
 from promptcache.prepared import Answer, Prepared, described, receipt_for
@@ -295,8 +296,12 @@ class PromptCache:
         refused = self._refusals.holds(self._key(request), now=now)
         if prepared.policy != "off" and not refused:
             if rules.requests_per_minute is not None and outline.head_key:
-                limit = rules.requests_per_minute
-                shards = self._rates.shards(outline.head_key, per_minute=limit, now=now)
+                shards = self._rates.shards(
+                    outline.head_key,
+                    conversation_digest(outline, options),
+                    per_minute=rules.requests_per_minute,
+                    now=now,
+                )
                 past = replace(past, shards=shards)
             decided = plan(
                 outline, rules=rules, policy=self.policy, past=past, options=options

@@ -194,6 +194,8 @@ class Outline:
     """Where the provider places a breakpoint itself unless told not to; -1: nowhere."""
     mode: Mode | None = None
     """What the caller says of that; None if nothing."""
+    has_options: bool = False
+    """The caller says something of caching for the request as a whole."""
     illegal_options: tuple[str, ...] = ()
     """The caller's options of caching that have a value no provider takes."""
     head_key: bytes = b""

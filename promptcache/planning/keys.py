@@ -12,7 +12,7 @@ from promptcache.outline import Outline
 from promptcache.planning.candidates import Past
 from promptcache.planning.slots import Rules
 
-__all__ = ["cache_key"]
+__all__ = ["cache_key", "conversation_digest"]
 
 _PREFIX = "promptcache-"
 _DIGEST_BYTES = 16
@@ -38,21 +38,20 @@ def cache_key(
     if not outline.head_key:
         return None
     key = _PREFIX + _hex(b"head\0" + outline.head_key + tenant)
-    shard = _shard(outline, options) % past.shards
+    digest = conversation_digest(outline, options)
+    shard = int.from_bytes(digest[:8], "big") % past.shards
     # The first shard goes on under the key of all, so that half of them stay where
     # they are when one becomes two.
     return f"{key}-{shard}" if shard else key
 
 
-def _shard(outline: Outline, options: CallOptions) -> int:
-    """Return a number that all requests of a conversation have."""
+def conversation_digest(outline: Outline, options: CallOptions) -> bytes:
+    """Return what all requests of a conversation have: its name, or its first turn."""
     name = options.conversation
     if name is None:
-        digest = outline.opening_digest
-    else:
-        said = name.encode("utf-8", "surrogatepass")
-        digest = blake2b(said, digest_size=_DIGEST_BYTES).digest()
-    return int.from_bytes(digest[:8], "big")
+        return outline.opening_digest
+    said = name.encode("utf-8", "surrogatepass")
+    return blake2b(said, digest_size=_DIGEST_BYTES).digest()
 
 
 def _hex(content: bytes) -> str:

@@ -71,7 +71,11 @@ class Marks:
         for position, life, reason in _places(outline, past, lives, tail):
             if life is None or not reaches(outline, position, rules):
                 continue
-            if position in marks.taken or len(marks.taken) >= room:
+            if position in marks.taken:
+                continue
+            # One before the latest is not written, but what is there is found.
+            read_only = reason == "previous" and _is_surplus(marks, position, room)
+            if len(marks.taken) >= room and not read_only:
                 continue
             if position == outline.implicit and mode == "implicit":
                 continue
@@ -100,9 +104,16 @@ def _tail(
 
 
 def _mode(outline: Outline, tail: int) -> Mode:
-    # A head that cannot be marked is written only where the provider chooses.
+    # A head that cannot be marked is written only where the provider chooses, and what
+    # it puts before a request is found only where it chose then.
     only_head = 0 <= outline.implicit < outline.system_end
-    return "implicit" if tail >= 0 or only_head else "explicit"
+    chosen = tail >= 0 or only_head or outline.trail is not None
+    return "implicit" if chosen else "explicit"
+
+
+def _is_surplus(marks: Marks, position: int, room: int) -> bool:
+    """Tell whether so many breakpoints come after a place that it is not written."""
+    return sum(taken > position for taken in marks.taken) >= room
 
 
 def _places(
@@ -114,8 +125,8 @@ def _places(
         yield tail, lives.tail, "tail"
     if head >= outline.tools_end:
         yield head, lives.system, "system"
-    entry = markable(outline, past.entry)
-    if entry > head:
+    entry = past.entry
+    if entry >= outline.tools_end and not outline.blocks.refusals[entry]:
         yield entry, lives.history, "previous"
     shared = markable(outline, past.shared)
     if shared > head:

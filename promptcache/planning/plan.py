@@ -136,7 +136,7 @@ def _without_breakpoints(
     if bare:
         places = [*outline.illegal, *map(outline.place, sorted(outline.markers))]
         dropped = [str(place) for place in places]
-        if outline.mode is not None or outline.automatic or outline.illegal_options:
+        if outline.has_options:
             dropped.append("prompt_cache_options")
     notes = []
     if past.volatile is not None:

@@ -197,6 +197,41 @@ def test_the_callers_marks_keep_their_slots():
     ]
 
 
+def test_an_entry_before_the_callers_marks_is_named():
+    """It takes none of their slots, and nothing else finds it."""
+    marks = [marked(LONG + str(number)) for number in range(3)]
+    given = agent(message(), *STEPS, {"role": "user", "content": marks})
+    where = points(given, past=Past(shared=2, entry=2))[1]
+
+    assert where[0] == "messages[1].content[0] 30m previous"
+    assert where[1:] == [f"messages[4].content[{n}] 30m fixed" for n in range(3)]
+
+
+def test_an_entry_inside_the_head_is_named():
+    """The caller's may outlive the head's own."""
+    parts = [{"type": "text", "text": LONG + n} for n in "ab"]
+    head = {"role": "system", "content": parts}
+    bare = body(head, message(), response_format=SCHEMA)
+
+    assert points(bare, past=Past(shared=2, entry=0))[1] == [
+        "system[0] 30m previous",
+        "system[1] 30m system",
+        "messages[1].content[0] 30m shared",
+    ]
+
+
+def test_a_request_that_goes_on_stays_implicit():
+    """What the provider puts first ends where it chose, and is found only there."""
+    going_on = {
+        "model": MODEL,
+        "previous_response_id": "resp_1",
+        "input": [message()],
+        "text": {"format": {"type": "json_schema", "name": "s", "schema": {}}},
+    }
+
+    assert planned(going_on, api=RESPONSES, past=NEVER_AGAIN).mode == "implicit"
+
+
 def test_marks_that_would_be_refused_are_dropped():
     """One event says so; the others stay."""
     answer = {"role": "assistant", "content": [marked()]}
@@ -307,6 +342,14 @@ def test_what_is_unknown_is_left_alone(model, host):
         (),
     )
     assert made.key is not None
+
+
+@pytest.mark.parametrize("said", [{}, {"prewarm": True}, {"ttl": "30m"}, "nonsense"])
+def test_options_where_there_are_none(said):
+    """Any of them would be refused there, even empty ones."""
+    given = {**agent(message()), "model": "gpt-5.2", "prompt_cache_options": said}
+
+    assert planned(given).dropped == ("prompt_cache_options",)
 
 
 def test_retention_only_when_asked_for():

@@ -9,12 +9,13 @@ from promptcache.state.rates import Rates
 HEAD = b"head"
 
 
-def after(rates, *, per_minute, minutes, start=0.0, limit=15):
+def after(rates, *, per_minute, minutes, start=0.0, limit=15, talks=1_000):
     """Return the keys in use after so many minutes of evenly spaced requests."""
     shards = 1
     for number in range(int(per_minute * minutes)):
         now = start + number * 60 / per_minute
-        shards = rates.shards(HEAD, per_minute=limit, now=now)
+        talk = b"%d" % (number % talks)
+        shards = rates.shards(HEAD, talk, per_minute=limit, now=now)
     return shards
 
 
@@ -22,14 +23,14 @@ def after(rates, *, per_minute, minutes, start=0.0, limit=15):
     ("per_minute", "shards"),
     [
         pytest.param(5, 1, id="few"),
-        pytest.param(12, 1, id="just-below"),
+        pytest.param(15, 1, id="just-what-one-takes"),
         pytest.param(20, 2, id="above-one-key"),
         pytest.param(60, 8, id="busy"),
         pytest.param(150, 16, id="very-busy"),
     ],
 )
 def test_keys_follow_the_rate(per_minute, shards):
-    """No key is filled by more than four fifths."""
+    """On average no key gets more than it takes."""
     assert after(Rates(), per_minute=per_minute, minutes=3) == shards
 
 
@@ -38,12 +39,20 @@ def test_the_limit_is_a_setting():
     assert after(Rates(), per_minute=60, minutes=3, limit=100) == 1
 
 
-def test_keys_grow_before_one_is_full():
-    """The second key comes before the first has had its fifteen in a minute."""
-    rates = Rates()
-    used = [rates.shards(HEAD, per_minute=15, now=float(at)) for at in range(60)]
+@pytest.mark.parametrize(("talks", "shards"), [(1, 1), (2, 2), (3, 4), (5, 8)])
+def test_never_more_keys_than_conversations(talks, shards):
+    """A lonely busy agent stays where its cache is."""
+    assert after(Rates(), per_minute=60, minutes=3, talks=talks) == shards
 
-    assert used.index(2) <= 15
+
+def test_keys_grow_when_one_is_full():
+    """The second key comes when the first has had its fifteen in a minute."""
+    rates = Rates()
+    used = [
+        rates.shards(HEAD, b"%d" % at, per_minute=15, now=float(at)) for at in range(60)
+    ]
+
+    assert used.index(2) == 15
     assert used == sorted(used)
 
 
@@ -62,7 +71,7 @@ def test_heads_are_counted_apart():
     rates = Rates()
     after(rates, per_minute=60, minutes=3)
 
-    assert rates.shards(b"other", per_minute=15, now=180.0) == 1
+    assert rates.shards(b"other", b"talk", per_minute=15, now=180.0) == 1
 
 
 def test_heads_are_bounded(monkeypatch):
@@ -70,7 +79,7 @@ def test_heads_are_bounded(monkeypatch):
     monkeypatch.setattr("promptcache.state.rates._MAX_HEADS", 3)
     rates = Rates()
     for number in range(10):
-        rates.shards(b"%d" % number, per_minute=15, now=0.0)
+        rates.shards(b"%d" % number, b"talk", per_minute=15, now=0.0)
 
     assert list(rates._rates) == [b"7", b"8", b"9"]
 
@@ -78,9 +87,18 @@ def test_heads_are_bounded(monkeypatch):
 def test_a_clock_that_goes_back_breaks_nothing():
     """What comes from before counts as now."""
     rates = Rates()
-    rates.shards(HEAD, per_minute=15, now=1_000.0)
+    rates.shards(HEAD, b"talk", per_minute=15, now=1_000.0)
 
-    assert rates.shards(HEAD, per_minute=15, now=10.0) == 1
+    assert rates.shards(HEAD, b"other", per_minute=15, now=10.0) == 1
+
+
+def test_conversations_are_bounded(monkeypatch):
+    """Only so many as keys are ever needed."""
+    monkeypatch.setattr("promptcache.state.rates._MAX_SHARDS", 4)
+    rates = Rates()
+
+    assert after(rates, per_minute=600, minutes=1) == 4
+    assert len(rates._rates[HEAD].seen) == 4
 
 
 def test_threads_lose_no_request():
@@ -88,7 +106,8 @@ def test_threads_lose_no_request():
     rates = Rates()
     with ThreadPoolExecutor(16) as pool:
         jobs = [
-            pool.submit(rates.shards, HEAD, per_minute=15, now=1.0) for _ in range(480)
+            pool.submit(rates.shards, HEAD, b"%d" % number, per_minute=15, now=1.0)
+            for number in range(480)
         ]
         used = [job.result() for job in jobs]
 

@@ -34,6 +34,7 @@ _OPTIONS = (
     {"ttl": "30m"},
     {"mode": "explicit", "ttl": "12h"},
     {"mode": "implicit", "ttl": "30m"},
+    {},
 )
 _ODD_OPTIONS = (
     {"mode": "auto"},

@@ -46,6 +46,8 @@ class CachingOptions:
     """Paths of values that no provider takes."""
     warms: bool = False
     """Nothing is to be answered, only written."""
+    given: bool = False
+    """The caller says something, whatever it is."""
 
 
 def caching_options(body: Mapping[str, Any], api: Api) -> CachingOptions:
@@ -56,7 +58,7 @@ def caching_options(body: Mapping[str, Any], api: Api) -> CachingOptions:
     try:
         options = mapping_of(given)
     except UnreadableBodyError:
-        return CachingOptions(illegal=("prompt_cache_options",))
+        return CachingOptions(illegal=("prompt_cache_options",), given=True)
     illegal = []
     mode, ttl = options.get("mode"), options.get("ttl")
     if mode not in (None, "implicit", "explicit"):
@@ -65,7 +67,8 @@ def caching_options(body: Mapping[str, Any], api: Api) -> CachingOptions:
     if ttl is not None and ttl not in _TTLS[api]:
         illegal.append("prompt_cache_options.ttl")
         ttl = None
-    return CachingOptions(mode, ttl, tuple(illegal), options.get("prewarm") is True)
+    warms = options.get("prewarm") is True
+    return CachingOptions(mode, ttl, tuple(illegal), warms=warms, given=True)
 
 
 def root(body: Mapping[str, Any], api: Api, tenant: str | None) -> bytes:

@@ -211,6 +211,7 @@ class Reading:
             warms=options.warms,
             implicit=self._implicit(),
             mode=options.mode,
+            has_options=options.given,
             illegal_options=options.illegal,
             head_key=head_key,
             trail=self._trail,

@@ -11,10 +11,23 @@ from langchain_promptcache.twins import prompt_cached
 
 if TYPE_CHECKING:
     from langchain_promptcache.chat_models.anthropic import PromptCachedChatAnthropic
+    from langchain_promptcache.chat_models.openai import (
+        PromptCachedAzureChatOpenAI,
+        PromptCachedChatOpenAI,
+    )
 
-__all__ = ["PromptCachedChatAnthropic", "prompt_cached"]
+__all__ = [
+    "PromptCachedAzureChatOpenAI",
+    "PromptCachedChatAnthropic",
+    "PromptCachedChatOpenAI",
+    "prompt_cached",
+]
 
-_LAZY = {"PromptCachedChatAnthropic": "langchain_promptcache.chat_models.anthropic"}
+_LAZY = {
+    "PromptCachedAzureChatOpenAI": "langchain_promptcache.chat_models.openai",
+    "PromptCachedChatAnthropic": "langchain_promptcache.chat_models.anthropic",
+    "PromptCachedChatOpenAI": "langchain_promptcache.chat_models.openai",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,21 +6,32 @@ Rule 2: what cannot be cached comes back as it is, with one warning that says so
 
 import sys
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from langchain_core.language_models import BaseLanguageModel
-from langchain_core.runnables import Runnable, RunnableSerializable
+from langchain_core.runnables import Runnable, RunnableBinding, RunnableSerializable
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
+from langchain_promptcache.chat_models.base import PromptCachedChatModel
 from promptcache import UnsupportedClientError, is_switched_off
 
 __all__ = ["prompt_cached"]
 
 Model = TypeVar("Model", bound=Runnable[Any, Any])
 
-SUPPORTED = "ChatAnthropic and classes derived from it"
+SUPPORTED = (
+    "ChatAnthropic, ChatOpenAI, AzureChatOpenAI, and classes derived from them or "
+    "from BaseChatOpenAI"
+)
+
+_ADAPTERS: Mapping[str, str] = {
+    "langchain_anthropic": "langchain_promptcache.chat_models.anthropic",
+    "langchain_openai": "langchain_promptcache.chat_models.openai",
+}
 
 
 def prompt_cached(
@@ -35,11 +46,13 @@ def prompt_cached(
 
     Args:
         model: A chat model, or a runnable with chat models in it.
-        prompt_cache: What `PromptCachedChatAnthropic` takes under this name.
+        prompt_cache: What `PromptCachedChatAnthropic` and `PromptCachedChatOpenAI`
+            take under this name.
         strict: Raise for a model that cannot be cached, instead of warning.
 
     Raises:
-        OptionError: `prompt_cache` is not allowed.
+        OptionError: `prompt_cache`, or what is bound to a model, is not allowed.
+        AttachedError: A model was made with clients that serve another cache.
         UnsupportedClientError: A model cannot be cached, and `strict` is on.
     """
     if is_switched_off():
@@ -89,6 +102,11 @@ class _Search:
                 twin = self.twin(value)
                 if twin is not value:
                     changes[name] = twin
+        bound = changes.get("bound")
+        if isinstance(part, RunnableBinding) and isinstance(
+            bound, PromptCachedChatModel
+        ):
+            bound.check_bound(part.kwargs)
         return part.model_copy(update=changes) if changes else part
 
     def _model(self, model: BaseLanguageModel[Any]) -> Any:
@@ -105,17 +123,19 @@ class _Search:
 @lru_cache(maxsize=256)
 def _twin_class(kind: type) -> type | None:
     """Return the cached class of a model class, or None if it cannot be cached."""
-    # A model of a partner package is here, so that package is loaded.
-    if "langchain_anthropic" not in sys.modules:
+    packages = {base.__module__.partition(".")[0] for base in kind.__mro__}
+    name = next(
+        (_ADAPTERS[package] for package in _ADAPTERS if package in packages), ""
+    )
+    if not name:
         return None
-    from langchain_promptcache.chat_models import anthropic  # noqa: PLC0415
-
-    if issubclass(kind, anthropic.PromptCachedAnthropicModel):
+    adapter = import_module(name)
+    if issubclass(kind, adapter.MIXIN):
         return kind
-    if kind is anthropic.ChatAnthropic:
-        return anthropic.PromptCachedChatAnthropic
-    if issubclass(kind, anthropic.ChatAnthropic):
-        bases = (anthropic.PromptCachedAnthropicModel, kind)
+    if kind in adapter.TWINS:
+        return cast("type", adapter.TWINS[kind])
+    if issubclass(kind, adapter.ROOT):
+        bases = (adapter.MIXIN, kind)
         return type(f"PromptCached{kind.__name__}", bases, {"__module__": __name__})
     return None
 
@@ -130,8 +150,7 @@ def _model_twin(
     twin.__dict__["prompt_cache"] = prompt_cache
     private = dict(cast("BaseModel", twin).__pydantic_private__ or {})
     object.__setattr__(twin, "__pydantic_private__", private)
-    cast("Any", twin)._read_choice()  # noqa: SLF001 - a class of our own
-    cast("Any", twin).adopt_clients(model)
+    cast("Any", twin).become_twin(model)
     return twin
 
 

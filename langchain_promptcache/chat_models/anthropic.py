@@ -21,7 +21,9 @@ from promptcache import attach
 _CLIENTS = ("_client", "_async_client")
 
 __all__ = [
-    "ChatAnthropic",
+    "MIXIN",
+    "ROOT",
+    "TWINS",
     "PromptCachedAnthropicModel",
     "PromptCachedChatAnthropic",
 ]
@@ -69,3 +71,13 @@ class PromptCachedChatAnthropic(PromptCachedAnthropicModel, ChatAnthropic):
     receipt in `response_metadata["prompt_cache"]`; `promptcache.Receipt.from_metadata`
     reads it.
     """
+
+
+ROOT = ChatAnthropic
+"""What a model's class must derive from to be cached."""
+
+MIXIN = PromptCachedAnthropicModel
+"""What makes such a class cached."""
+
+TWINS = {ChatAnthropic: PromptCachedChatAnthropic}
+"""The cached classes that have a name of their own."""

@@ -5,7 +5,8 @@ receipts out.
 Rule 2: what the parent returns is what the caller gets, with a receipt on it.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
 from langchain_core.callbacks import (
@@ -22,11 +23,13 @@ from typing_extensions import Self
 
 from promptcache import Call, CallOptions, PromptCache, read_choice
 
-__all__ = ["PromptCachedChatModel"]
+__all__ = ["OPTION", "PromptCachedChatModel"]
 
 Output = TypeVar("Output", ChatResult, ChatGenerationChunk)
 
-_OPTION = "prompt_cache"
+OPTION = "prompt_cache"
+"""The field, the argument of a call, and where a message has its receipt."""
+
 _IDENTITY = "prompt_cache_identity"
 
 
@@ -42,15 +45,37 @@ class PromptCachedChatModel(BaseChatModel):
     provider_name: ClassVar[Any]
     """Whose lifetimes may be asked for."""
 
+    unsaid: ClassVar[CallOptions] = CallOptions()
+    """What holds where nobody says anything."""
+
     _cache: PromptCache = PrivateAttr()
     _options: CallOptions = PrivateAttr()
 
     @model_validator(mode="after")
     def _read_choice(self) -> Self:
-        self._cache, self._options = read_choice(
-            self.prompt_cache, provider=self.provider_name
-        )
+        self._cache, said = read_choice(self.prompt_cache, provider=self.provider_name)
+        self._options = said.over(self.unsaid)
         return self
+
+    def become_twin(self, model: BaseChatModel) -> None:
+        """Serve the cache that `prompt_cache` names, with another model's clients.
+
+        Raises:
+            OptionError: `prompt_cache` is not allowed.
+        """
+        cast("Any", self)._read_choice()  # noqa: SLF001 - our own, hidden by its validator
+        self.adopt_clients(model)
+
+    @abstractmethod
+    def adopt_clients(self, model: BaseChatModel) -> None:
+        """Take the clients that another model has made, attached to our cache."""
+
+    def check_bound(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse what is bound to every call and that no call can be made with.
+
+        Raises:
+            OptionError: The provider would refuse an argument.
+        """
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -68,19 +93,33 @@ class PromptCachedChatModel(BaseChatModel):
         A binding would lose it as soon as `bind_tools` or `with_structured_output`
         is called on that.
         """
-        if _OPTION not in kwargs:
+        self.check_bound(kwargs)
+        if OPTION not in kwargs:
             return super().bind(**kwargs)
         model = self.model_copy()
-        said = self._read_options(kwargs.pop(_OPTION))
+        said = self._read_options(kwargs.pop(OPTION))
         model._options = said.over(self._options)  # noqa: SLF001 - a copy of our own
         return model.bind(**kwargs) if kwargs else model
 
+    def bind_tools(
+        self, tools: Sequence[Any], **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        self.check_bound(kwargs)
+        if OPTION in kwargs:
+            model = self.bind(prompt_cache=kwargs.pop(OPTION))
+            bound: Runnable[LanguageModelInput, AIMessage] = model.bind_tools(
+                tools, **kwargs
+            )
+            return bound
+        return super().bind_tools(tools, **kwargs)
+
     def with_structured_output(
-        self, schema: Any, **kwargs: Any
+        self, schema: Any = None, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        if _OPTION in kwargs:
-            model = self.bind(prompt_cache=kwargs.pop(_OPTION))
+        if OPTION in kwargs:
+            model = self.bind(prompt_cache=kwargs.pop(OPTION))
             structured: Runnable[LanguageModelInput, Any] = (
                 model.with_structured_output(schema, **kwargs)
             )
@@ -187,7 +226,7 @@ class PromptCachedChatModel(BaseChatModel):
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         # An answer does not depend on how its prompt was cached.
-        kwargs.pop(_OPTION, None)
+        kwargs.pop(OPTION, None)
         kwargs.pop(_IDENTITY, None)
         return super()._get_llm_string(stop, **kwargs)
 
@@ -216,7 +255,7 @@ class PromptCachedChatModel(BaseChatModel):
         """Take our options off the arguments, and make the call that carries them."""
         told = {} if run_manager is None else _identity(run_manager.metadata or {})
         identity = CallOptions.read({**told, **kwargs.pop(_IDENTITY, {})})
-        said = self._read_options(kwargs.pop(_OPTION, None))
+        said = self._read_options(kwargs.pop(OPTION, None))
         return Call(said, defaults=self._options.over(identity))
 
     def _read_options(self, said: Any) -> CallOptions:
@@ -236,9 +275,9 @@ def _identity(told: Mapping[str, Any]) -> dict[str, str]:
 
 def _without_receipt(generation: ChatGeneration) -> ChatGeneration:
     message = generation.message
-    if _OPTION not in message.response_metadata:
+    if OPTION not in message.response_metadata:
         return generation
-    left = {k: v for k, v in message.response_metadata.items() if k != _OPTION}
+    left = {k: v for k, v in message.response_metadata.items() if k != OPTION}
     bare = message.model_copy(update={"response_metadata": left})
     return generation.model_copy(update={"message": bare})
 
@@ -249,5 +288,5 @@ def _with_receipt(output: Output, call: Call) -> Output:
         return output
     found = output.generations if isinstance(output, ChatResult) else [output]
     for generation in found[:1]:
-        generation.message.response_metadata[_OPTION] = receipt.to_metadata()
+        generation.message.response_metadata[OPTION] = receipt.to_metadata()
     return output

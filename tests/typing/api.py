@@ -4,9 +4,17 @@ from datetime import timedelta
 
 from anthropic import Anthropic, AsyncAnthropic
 from langchain_anthropic import ChatAnthropic
+from langchain_core.messages import AIMessage
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
+from openai import AsyncAzureOpenAI, AsyncOpenAI, OpenAI
 from typing_extensions import assert_type
 
-from langchain_promptcache import PromptCachedChatAnthropic, prompt_cached
+from langchain_promptcache import (
+    PromptCachedAzureChatOpenAI,
+    PromptCachedChatAnthropic,
+    PromptCachedChatOpenAI,
+    prompt_cached,
+)
 from promptcache import (
     JsonlReceipts,
     Policy,
@@ -20,6 +28,7 @@ from promptcache import (
 from promptcache.emulator import Emulator
 
 MODEL = "claude-sonnet-5-5"
+GPT = "gpt-6.1-sol"
 
 
 def models() -> None:
@@ -33,6 +42,25 @@ def models() -> None:
     stock = ChatAnthropic(model_name=MODEL, timeout=None, stop=None)
     assert_type(prompt_cached(stock), ChatAnthropic)
     assert_type(prompt_cached(stock, PromptCache("auto")), ChatAnthropic)
+
+
+def gpts() -> None:
+    """Do the same with OpenAI's models, wherever they are served."""
+    model = PromptCachedChatOpenAI(model=GPT, prompt_cache={"ttl": "12h"})
+    message = model.invoke("Hello", prompt_cache={"stream_usage": False})
+    Receipt.from_metadata(message.response_metadata["prompt_cache"])
+    for chunk in model.bind_tools([], prompt_cache=False).stream("Hello"):
+        assert_type(chunk, AIMessage)
+    model.with_structured_output({"title": "Engine"}, method="json_schema")
+
+    azure = PromptCachedAzureChatOpenAI(
+        model=GPT, api_version="2026-10-01", prompt_cache=PromptCache()
+    )
+    stock: ChatOpenAI = model
+    stock_azure: AzureChatOpenAI = azure
+    assert_type(prompt_cached(model), PromptCachedChatOpenAI)
+    prompt_cached(stock, "auto", strict=True)
+    prompt_cached(stock_azure | str)
 
 
 def choices() -> None:
@@ -66,6 +94,9 @@ def clients() -> None:
     """Use the kit without a framework; its type is kept."""
     assert_type(attach(Anthropic()), Anthropic)
     assert_type(attach(AsyncAnthropic(), PromptCache()), AsyncAnthropic)
+    assert_type(attach(OpenAI()), OpenAI)
+    assert_type(attach(AsyncOpenAI(), PromptCache()), AsyncOpenAI)
+    assert_type(attach(AsyncAzureOpenAI()), AsyncAzureOpenAI)
 
 
 def call_options() -> None:

@@ -24,7 +24,17 @@ __all__ = ["Cost", "GenaiPrices", "Prices"]
 _STEP_SECONDS = 900
 _STANDARD = frozenset({"auto", "default", "standard"})
 _TIER_KEYS = ("processing", "service_tier", "speed")
+_LISTED = (
+    "input",
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "cache_write_12h",
+    "output",
+)
+"""The list's names of prices. It has none of the last lifetime so far: None."""
 _MILLION = Decimal(1_000_000)
+_BEDROCK = re.compile(r"(?:^|\.)(?:anthropic|openai)\.")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
 
 
@@ -75,9 +85,12 @@ class Prices(Protocol):
 class GenaiPrices:
     """The prices that come with the installed `genai-prices`.
 
-    Written tokens of unreported lifetime are priced as living for five minutes. A
-    token count that is not reported only matters if its price differs from that of
-    plain input, so a provider that writes for free need not report what it wrote.
+    The list has one price for writing for a short time, five minutes or 30 by provider,
+    one for an hour, and none for twelve hours. Written tokens of unreported lifetime
+    are priced as living for the short time. A token count that is not reported only
+    matters if its price differs from that of plain input, so a provider that writes for
+    free need not report what it wrote. Where the list has no price for reading, there
+    is no discount.
     """
 
     def load(self) -> None:
@@ -110,19 +123,22 @@ class _Band:
     above: int
     input: Decimal
     read: Decimal
-    written_5m: Decimal
+    written: Decimal
+    """For five minutes or for 30, whichever the provider has."""
     written_1h: Decimal | None
+    written_12h: Decimal | None
     output: Decimal | None
 
     def cost(self, usage: Usage, input_tokens: int) -> Cost | None:
-        written = _lifetimes(usage, free=self.written_5m == self.input)
+        written = _lifetimes(usage, free=self.written == self.input)
         if written is None or (usage.read_tokens or 0) + sum(written) > input_tokens:
             return None
         output = _part(usage.output_tokens, self.output)
         extras = (
             self._extra(usage.read_tokens, self.read),
-            self._extra(written[0], self.written_5m),
+            self._extra(written[0], self.written),
             self._extra(written[1], self.written_1h),
+            self._extra(written[2], self.written_12h),
         )
         if output is None:
             return None
@@ -143,20 +159,28 @@ def _part(tokens: int | None, price: Decimal | None) -> Decimal | None:
     return None if tokens is None or price is None else tokens * price
 
 
-def _lifetimes(usage: Usage, *, free: bool) -> tuple[int, int] | None:
-    """Return what was written for 5 minutes and for 1 hour, together all of it."""
-    total, short, long = (
-        usage.written_tokens,
-        usage.written_5m_tokens,
-        usage.written_1h_tokens,
+def _lifetimes(usage: Usage, *, free: bool) -> tuple[int, int, int] | None:
+    """Return what was written for a short time, for an hour and for twelve hours.
+
+    Together these are all of it, or `None` is returned.
+    """
+    pairs = (
+        (usage.written_5m_tokens, usage.written_1h_tokens),
+        (usage.written_30m_tokens, usage.written_12h_tokens),
     )
-    if total is None and short is not None and long is not None:
-        total = short + long
+    total, known = usage.written_tokens, sum(it or 0 for pair in pairs for it in pair)
     if total is None:
-        return (0, 0) if free and not short and not long else None
-    if long is None:
-        long = 0 if short is None else total - short
-    return (total - long, long) if 0 <= long <= total - (short or 0) else None
+        missing = {pair.count(None) for pair in pairs}
+        if missing not in ({0}, {0, 2}):
+            return (0, 0, 0) if free and not known else None
+        total = known
+    if (rest := total - known) < 0:
+        return None
+    hour, half_day = (
+        rest if long is None and short is not None else long or 0
+        for short, long in pairs
+    )
+    return total - hour - half_day, hour, half_day
 
 
 @lru_cache(maxsize=512)
@@ -176,7 +200,7 @@ def _bands(
 def _spellings(provider: str, model: str) -> Iterator[tuple[str, str]]:
     """Yield the platform and model names to look for, the most exact first."""
     name = model.rsplit("/", 1)[-1]
-    platform = "aws" if "anthropic." in name else provider
+    platform = "aws" if _BEDROCK.search(name) else provider
     yield provider, model
     yield platform, name
     undated = name.partition("@")[0] if "@" in name else _DATE.sub("", name)
@@ -214,12 +238,13 @@ def _price(
 
 
 def _bands_of(price: "ModelPrice") -> tuple[_Band, ...]:
-    names = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
-    listed = [getattr(price, f"{name}_mtok", None) for name in names]
+    listed = [getattr(price, f"{name}_mtok", None) for name in _LISTED]
     starts = {tier.start for entry in listed for tier in getattr(entry, "tiers", ())}
     bands = []
     for above in [*sorted(starts, reverse=True), -1]:
-        plain, read, short, long, output = (_rate(entry, above) for entry in listed)
+        plain, read, short, hour, half_day, output = (
+            _rate(entry, above) for entry in listed
+        )
         if plain is None:
             return ()
         bands.append(
@@ -227,8 +252,9 @@ def _bands_of(price: "ModelPrice") -> tuple[_Band, ...]:
                 above=above,
                 input=plain,
                 read=plain if read is None else read,
-                written_5m=plain if short is None else short,
-                written_1h=plain if short is None and long is None else long,
+                written=plain if short is None else short,
+                written_1h=plain if short is None and hour is None else hour,
+                written_12h=half_day,
                 output=output,
             )
         )

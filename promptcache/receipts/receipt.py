@@ -112,11 +112,16 @@ class Receipt:
             "policies": [flat.plain(self.policy, length=16)],
             "facts": [self.facts],
             "ids": [] if self.id is None else [flat.plain(self.id, length=56)],
-            "breakpoints": self._few_breakpoints(),
+            "breakpoints": [],
             "notes": [],
         }
+        points = [flat.plain(point, length=44) for point in self.breakpoints]
+        values["breakpoints"] = flat.fitting(
+            points, values, size=_METADATA_BYTES, most=_BREAKPOINTS
+        )
         notes = [flat.plain(note, length=64) for note in self.notes]
-        return {**values, "notes": flat.fitting(notes, values, size=_METADATA_BYTES)}
+        values["notes"] = flat.fitting(notes, values, size=_METADATA_BYTES)
+        return values
 
     @staticmethod
     def from_metadata(metadata: Mapping[str, object]) -> "Receipt":
@@ -159,11 +164,6 @@ class Receipt:
             "first_token_ms": _scaled(self.first_token_s, 10**3),
             "total_ms": _scaled(self.total_s, 10**3),
         }
-
-    def _few_breakpoints(self) -> list[str]:
-        few = [flat.plain(at, length=44) for at in self.breakpoints[:_BREAKPOINTS]]
-        more = len(self.breakpoints) - len(few)
-        return [*few, f"+{more} more"] if more else few
 
 
 _TOKENS = tuple(field.name for field in fields(Usage))

@@ -22,6 +22,7 @@ _SAMPLES = 512
 _WIDTH = 100
 _OTHER = ("other", "other")
 _TOKENS = tuple(field.name for field in fields(Usage))
+_LONGER = "written_longer_tokens"
 _MONEY = ("cost_usd", "without_caching_usd", "saved_usd")
 _SECONDS = ("first_token_p50_s", "first_token_p95_s")
 _NOTE = "? unknown; a number with ? leaves out requests that did not report it"
@@ -32,7 +33,7 @@ _COLUMNS = {
     "read_tokens": "read",
     "read_share": "read%",
     "written_tokens": "write",
-    "written_1h_tokens": "1h",
+    _LONGER: "1h+",
     "output_tokens": "output",
     "cost_usd": "cost",
     "without_caching_usd": "plain",
@@ -66,8 +67,10 @@ class Report:
         """Return the sums per model and in all.
 
         A sum leaves out requests that did not report it, `unknown` tells how many
-        these are, and a sum that no request reported is `None`. The p50 and p95 of
-        the first token are in seconds, of evenly picked requests.
+        these are, and a sum that no request reported is `None`. What was written for
+        an hour or longer is `written_longer_tokens`, whichever of these lifetimes a
+        provider has. The p50 and p95 of the first token are in seconds, of evenly
+        picked requests.
         """
         with undisturbed(), self._lock:
             models = [
@@ -143,7 +146,7 @@ class _Row:
         read, prompt = self._cached
         return {
             "requests": self._requests,
-            **{name: self._sums.get(name) for name in (*_TOKENS, *_MONEY)},
+            **{name: self._sums.get(name) for name in (*_TOKENS, _LONGER, *_MONEY)},
             "read_share": read / prompt if prompt else None,
             "first_token_p50_s": self._samples.quantile(0.50),
             "first_token_p95_s": self._samples.quantile(0.95),
@@ -178,8 +181,21 @@ class _Samples:
 def _values(receipt: Receipt) -> Iterator[tuple[str, float | None]]:
     for name in _TOKENS:
         yield name, getattr(receipt.usage, name)
+    yield _LONGER, _longer(receipt.usage)
     for name in _MONEY:
         yield name, getattr(receipt, name)
+
+
+def _longer(usage: Usage) -> int | None:
+    """Return what was written for an hour or more, unless some of it may be unsaid."""
+    short = (usage.written_5m_tokens, usage.written_30m_tokens)
+    long = (usage.written_1h_tokens, usage.written_12h_tokens)
+    if long == (None, None):
+        return None
+    known = sum(filter(None, long))
+    if usage.written_tokens not in (None, known + sum(filter(None, short))):
+        return None
+    return known
 
 
 def _cell(row: Mapping[str, Any], key: str) -> str:

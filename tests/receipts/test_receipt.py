@@ -28,7 +28,7 @@ receipts = st.builds(
     at=st.integers(0, 4 * 10**12).map(lambda n: n / 1000),
     policy=st.sampled_from(["auto", "fixed"]),
     facts=st.sampled_from(["known", "assumed"]),
-    usage=st.builds(Usage, counts, counts, counts, counts, counts, counts),
+    usage=st.builds(Usage, *[counts] * 8),
     cost_usd=money,
     without_caching_usd=money,
     first_token_s=seconds,
@@ -46,7 +46,7 @@ oversized = st.builds(
     model=awkward,
     at=st.floats(0, 4e9),
     policy=awkward,
-    usage=st.builds(Usage, *[st.integers(0, 10**9)] * 6),
+    usage=st.builds(Usage, *[st.integers(0, 10**9)] * 8),
     cost_usd=st.floats(0, 1e4) | st.sampled_from([float("nan"), float("inf")]),
     without_caching_usd=st.floats(0, 1e4),
     first_token_s=st.floats(0, 1e6),
@@ -185,13 +185,13 @@ def test_long_lists_say_how_much_was_left_out():
 
 
 def test_fullest_metadata_is_small():
-    """With every field at its longest, notes give way and 1 KB is enough."""
+    """With every field at its longest, texts give way and 1 KB is enough."""
     metadata = receipt(
         provider="p" * 99,
         model="m" * 99,
         policy="p" * 99,
         facts="assumed",
-        usage=Usage(*[10**8] * 6),
+        usage=Usage(*[10**9] * 8),
         cost_usd=999.0,
         without_caching_usd=9999.0,
         first_token_s=999.0,
@@ -202,6 +202,7 @@ def test_fullest_metadata_is_small():
     ).to_metadata()
 
     assert 950 < len(orjson.dumps(metadata)) < 1024
+    assert metadata["breakpoints"][-1].endswith(" more")
     assert metadata["notes"][-1].endswith(" more")
 
 
@@ -267,10 +268,21 @@ def test_foreign_metadata_is_unknown(metadata):
 def test_rows_of_older_and_newer_versions_are_read():
     """A row may have fewer or more numbers than this version knows."""
     older = Receipt.from_metadata({"each": ["1 2 300"]})
-    newer = Receipt.from_metadata({"each": ["1 2 300 0 0 0 0 9 1 1 1 1 77 88"]})
+    newer = Receipt.from_metadata({"each": ["1 2 300 0 0 0 0 9 1 1 1 1 7 8 77 88"]})
 
     assert (older.usage.input_tokens, older.usage.output_tokens) == (300, None)
     assert (newer.usage.output_tokens, newer.total_s) == (9, 0.001)
+    assert newer.usage.written_12h_tokens == 8
+
+
+def test_rows_from_before_the_longer_lifetimes_are_read():
+    """A row of Anthropic's lifetimes alone, as stored, tells nothing of OpenAI's."""
+    stored = "1 1 300 200 60 40 20 9 5000 7000 400 900"
+
+    read = Receipt.from_metadata({"each": [stored]})
+
+    assert read.usage == Usage(300, 200, 60, 40, 20, 9)
+    assert (read.usage.written_30m_tokens, read.total_s) == (None, 0.9)
 
 
 def test_numbers_are_read_without_rows():

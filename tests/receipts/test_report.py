@@ -30,7 +30,7 @@ def report(*receipts):
 def test_sums_per_model_and_in_all():
     """Tokens, money and requests are summed per model and for all models."""
     full = {
-        "usage": Usage(100, 80, 10, 4, 6, 5),
+        "usage": Usage(100, 80, 10, 4, 6, 5, 0, 0),
         "cost_usd": 1.0,
         "without_caching_usd": 3.0,
     }
@@ -67,6 +67,68 @@ def test_unknown_is_counted_and_not_zero():
         2,
     )
     assert "input_tokens" not in table["unknown"]
+
+
+def test_writes_that_are_never_reported_are_unknown():
+    """A model that reports no writes has none known; a table of both marks the sum."""
+    earlier = receipt("gpt-5.2", provider="openai", usage=Usage(100, 64, None))
+    later = receipt(
+        "gpt-6.1-sol",
+        provider="openai",
+        usage=Usage(100, 0, 90, written_30m_tokens=90, written_12h_tokens=0),
+    )
+    header, first, second, total, _ = str(report(earlier, later)).splitlines()
+    cells = [line.split() for line in (first, second, total)]
+
+    assert header.split()[5:7] == ["write", "1h+"]
+    assert [row[5:7] for row in cells] == [["?", "?"], ["90", "0"], ["90?", "0?"]]
+    assert "<td>?</td>" in report(earlier)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("usage", "longer"),
+    [
+        pytest.param(Usage(written_5m_tokens=3, written_1h_tokens=4), 4, id="1h"),
+        pytest.param(Usage(written_30m_tokens=3, written_12h_tokens=5), 5, id="12h"),
+        pytest.param(Usage(written_tokens=3), None, id="not reported"),
+        pytest.param(
+            Usage(
+                written_tokens=3,
+                written_5m_tokens=0,
+                written_1h_tokens=0,
+            ),
+            None,
+            id="no split",
+        ),
+        pytest.param(
+            Usage(
+                written_tokens=9,
+                written_5m_tokens=0,
+                written_1h_tokens=0,
+                written_30m_tokens=2,
+                written_12h_tokens=7,
+            ),
+            7,
+            id="all lifetimes",
+        ),
+    ],
+)
+def test_longer_lifetimes(usage, longer):
+    """What a provider writes for its longer lifetime is one number for all of them."""
+    table = report(receipt(usage=usage)).as_dict()["total"]
+
+    assert table["written_longer_tokens"] == longer
+
+
+def test_longer_lifetimes_of_both_providers_are_summed():
+    """A provider that lacks a lifetime leaves nothing out of the sum."""
+    table = report(
+        receipt(usage=Usage(written_5m_tokens=3, written_1h_tokens=4)),
+        receipt(usage=Usage(written_30m_tokens=3, written_12h_tokens=5)),
+    ).as_dict()["total"]
+
+    assert table["written_longer_tokens"] == 9
+    assert "written_longer_tokens" not in table["unknown"]
 
 
 def test_text_marks_unknowns():
@@ -118,7 +180,7 @@ def test_quantiles_stay_close_in_bounded_memory():
         st.builds(
             receipt,
             st.text(max_size=80).map(lambda name: name.replace("\n", "")),
-            usage=st.builds(Usage, *[counts] * 6),
+            usage=st.builds(Usage, *[counts] * 8),
             cost_usd=amounts,
             without_caching_usd=amounts,
             first_token_s=st.none() | st.floats(0, 9999),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from promptcache.receipts.usage import Usage
 
 counts = st.none() | st.integers(0, 10**9)
-usages = st.builds(Usage, counts, counts, counts, counts, counts, counts)
+usages = st.builds(Usage, *[counts] * 8)
 
 
 @given(usages, usages, usages)
@@ -31,9 +31,9 @@ def test_zero_changes_nothing(usage):
 
 def test_known_numbers_are_summed():
     """Each count of a sum is that of both."""
-    total = Usage(10, 1, 2, 2, 0, 5) + Usage(20, 3, 4, 1, 3, 6)
+    total = Usage(10, 1, 2, 2, 0, 5, 0, 1) + Usage(20, 3, 4, 1, 3, 6, 7, 8)
 
-    assert total == Usage(30, 4, 6, 3, 3, 11)
+    assert total == Usage(30, 4, 6, 3, 3, 11, 7, 9)
 
 
 def test_unknown_is_not_zero():

@@ -135,11 +135,14 @@ class Request:
     follows: str | None = None
     """Id of the answer that the provider itself puts before this request."""
 
+    deployment: str | None = None
+    """What the client calls instead of a model, where the platform has such names."""
+
     @property
     def model(self) -> str:
-        """The model as the body names it, or "" if it does not."""
+        """The model as the body names it, else the deployment, or "" if none does."""
         model = self.body.get("model") if isinstance(self.body, Mapping) else None
-        return model if isinstance(model, str) else ""
+        return model if isinstance(model, str) else self.deployment or ""
 
 
 def attach_client(client: Client, cache: "PromptCache") -> Client:

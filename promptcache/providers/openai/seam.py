@@ -129,9 +129,14 @@ class Seam:
             return (yield send(options))
         provider, watch = api
         body = _body(options)
-        prepared = self.cache.prepare(
-            Request(provider, body, self._host(), follows=_follows(provider, body))
+        request = Request(
+            provider,
+            body,
+            self._host(),
+            follows=_follows(provider, body),
+            deployment=getattr(self._client, "_azure_deployment", None),
         )
+        prepared = self.cache.prepare(request)
         arrival = _Arrival(watch(self.cache, prepared), prepared, options.post_parser)
         answer = yield from self._answer(send, options, arrival)
         if not arrival.has_come:

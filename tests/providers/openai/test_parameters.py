@@ -186,6 +186,7 @@ def test_the_callers_options(outline, options, mode, ttl, illegal):
     made = outline(prompt_cache_options=options)
 
     assert (made.mode, made.automatic) == (mode, ttl)
+    assert made.has_options is (options is not None)
     assert made.illegal_options == tuple(
         f"prompt_cache_options.{name}" for name in illegal
     )

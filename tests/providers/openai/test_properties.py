@@ -165,6 +165,17 @@ def tools_of(api):
     return st.lists(marked(tool), max_size=3)
 
 
+def options_of(api):
+    """Return the caller's options, legal or not, or none."""
+    fields = {
+        "mode": st.sampled_from([None, "implicit", "explicit", "loud"]),
+        "ttl": st.sampled_from([None, "30m", "12h", "5m"]),
+    }
+    if api is RESPONSES:
+        fields["prewarm"] = st.booleans()
+    return st.one_of(st.none(), st.just({}), st.fixed_dictionaries({}, optional=fields))
+
+
 @st.composite
 def requests(draw, models=(*WITH_BREAKPOINTS, *WITHOUT)):
     """Return an API and a body for it, with the caller's markers anywhere."""
@@ -188,12 +199,9 @@ def requests(draw, models=(*WITH_BREAKPOINTS, *WITHOUT)):
     tools = draw(tools_of(api))
     if tools:
         body["tools"] = tools
-    mode = draw(st.sampled_from([None, "implicit", "explicit", "loud"]))
-    ttl = draw(st.sampled_from([None, "30m", "12h", "5m"]))
-    if mode is not None or ttl is not None:
-        body["prompt_cache_options"] = {"mode": mode, "ttl": ttl}
-        if api is RESPONSES:
-            body["prompt_cache_options"]["prewarm"] = draw(st.booleans())
+    options = draw(options_of(api))
+    if options is not None:
+        body["prompt_cache_options"] = options
     return api, body
 
 

@@ -214,3 +214,14 @@ def test_a_deployment_of_another_name(cache):
         client.chat.completions.create(**{**chat(), "model": "mine"})
 
     assert [receipt.facts for receipt in collected] == ["assumed"]
+
+
+def test_a_request_that_names_no_model(azure, cache, emulator):
+    """The deployment is all there is then, and often the model's name."""
+    with azure(azure_deployment=MODEL) as plain, cache.collect() as collected:
+        client = cache.attach(plain)
+        client.chat.completions.create(**{**chat(), "model": None})
+
+    assert is_planned(emulator.ledger[0].body)
+    assert collected[0].facts == "known"
+    assert is_like(collected[0], emulator.ledger[0])

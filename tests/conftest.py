@@ -10,6 +10,8 @@ _THEIRS = (
     "AZURE_OPENAI_",
     "LANGCHAIN_",
     "LANGSMITH_",
+    "GEMINI_",
+    "GOOGLE_",
     "OPENAI_",
     "PROMPTCACHE",
 )

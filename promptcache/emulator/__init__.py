@@ -2,7 +2,7 @@
 
 It follows the documentation and, where that is silent, measurements that others have
 published; it has not been compared with the live APIs. Each rule names its source, and
-what no source settles is a field of `Settings`.
+what no source settles is a field of `Settings`, `OpenAISettings` or `GeminiSettings`.
 """
 
 try:
@@ -17,10 +17,23 @@ except ImportError as error:
 
 from promptcache.emulator.answers import Json, ToolCall
 from promptcache.emulator.faults import Fault
+from promptcache.emulator.gemini_cache import CacheRow
 from promptcache.emulator.http.server import Emulator
 from promptcache.emulator.ledger import LedgerRow
+from promptcache.emulator.rules.gemini_settings import GeminiSettings
+from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.emulator.rules.settings import Settings
 
-__all__ = ["Emulator", "Fault", "Json", "LedgerRow", "Settings", "ToolCall"]
+__all__ = [
+    "CacheRow",
+    "Emulator",
+    "Fault",
+    "GeminiSettings",
+    "Json",
+    "LedgerRow",
+    "OpenAISettings",
+    "Settings",
+    "ToolCall",
+]
 
 del _starlette, _uvicorn

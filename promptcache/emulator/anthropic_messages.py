@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from promptcache.emulator.anthropic_replies import Reply
+from promptcache.emulator.replies import Reply
 from promptcache.emulator.rules.anthropic_iterations import Bill
 from promptcache.emulator.rules.anthropic_lookup import InputUsage
 

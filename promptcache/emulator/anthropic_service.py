@@ -6,8 +6,8 @@ from typing import Any
 
 from promptcache.emulator.anthropic_cache import AnthropicCache
 from promptcache.emulator.anthropic_messages import message, started_usage, usage
-from promptcache.emulator.anthropic_replies import Reply, reply_to
 from promptcache.emulator.machine import Machine
+from promptcache.emulator.replies import Reply, reply_to
 from promptcache.emulator.rules.anthropic import Verdict
 from promptcache.emulator.rules.anthropic_diagnostics import diagnosis, fingerprint
 from promptcache.emulator.rules.anthropic_iterations import Bill

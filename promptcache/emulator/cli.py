@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
-from promptcache.emulator import Emulator, Settings
+from promptcache.emulator import Emulator, OpenAISettings, Settings
 from promptcache.errors import OptionError
 from promptcache.providers.anthropic.facts import LOOKBACK
+from promptcache.providers.openai.facts import LATEST_BREAKPOINTS, REQUESTS_PER_MINUTE
 
 __all__ = ["emulate"]
 
@@ -39,8 +40,21 @@ def emulate(  # each is an option of the command
     parameters: Annotated[
         str, typer.Option(help="Invalidation table: documented or measured.")
     ] = "documented",
+    latest_breakpoints: Annotated[
+        int, typer.Option(help="OpenAI: latest explicit breakpoints looked up.")
+    ] = LATEST_BREAKPOINTS,
+    key_partitions: Annotated[
+        bool, typer.Option(help="OpenAI: whether another key shares no cache.")
+    ] = True,
+    overflow: Annotated[
+        str,
+        typer.Option(help="OpenAI: models that overflow: matched, all or none."),
+    ] = "matched",
+    requests_per_minute: Annotated[
+        int, typer.Option(help="OpenAI: requests that one machine takes.")
+    ] = REQUESTS_PER_MINUTE,
 ) -> None:
-    """Run a local server with the provider's API and caching rules."""
+    """Run a local server with the providers' APIs and caching rules."""
     try:
         settings = Settings(
             host=platform,
@@ -48,12 +62,20 @@ def emulate(  # each is an option of the command
             reading=reading,  # type: ignore[arg-type]
             parameters=parameters,  # type: ignore[arg-type]
         )
-        emulator = Emulator(port=port, speed=speed, settings=settings)
+        openai = OpenAISettings(
+            latest_breakpoints=latest_breakpoints,
+            key_partitions=key_partitions,
+            overflow=overflow,  # type: ignore[arg-type]
+            requests_per_minute=requests_per_minute,
+        )
+        emulator = Emulator(port=port, speed=speed, settings=settings, openai=openai)
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     with _stop_signal() as stopped, emulator:
         typer.echo(f"The emulator listens on {emulator.url}; stop it with Ctrl+C.")
         typer.echo(f"ANTHROPIC_BASE_URL={emulator.url}")
+        typer.echo(f"OPENAI_BASE_URL={emulator.url}/v1")
+        typer.echo(f"GOOGLE_GEMINI_BASE_URL={emulator.url}")
         if ready_file is not None:
             ready_file.write_text(emulator.url, encoding="utf-8")
         stopped.wait()

@@ -1,5 +1,6 @@
 """Failures to order, for testing what a client does about them."""
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,17 @@ ERROR_TYPES: Mapping[int, str] = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+
+
+FIELDS = (
+    "cache_control",
+    "cachedContent",
+    "prompt_cache_breakpoint",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "stream_options",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +58,20 @@ class Fault:
     close: bool = False
     """Drop the connection without an answer."""
     match: str = ""
-    """Only requests with this in path or model; `cache_control` for requests that
-    carry a marker anywhere."""
+    """Only requests with this in path or model; the name of a field of caching, or
+    `stream_options`, for requests that carry it anywhere."""
+
+    @property
+    def field(self) -> str | None:
+        """The field whose requests fail, if one is named."""
+        return self.match if self.match in FIELDS else None
 
     def fits(self, *, path: str, model: str, body: bytes) -> bool:
         """Whether this fault is meant for a request."""
-        if self.match == "cache_control":
-            return b'"cache_control":{' in body
+        if self.field is not None:
+            # In a text its quotes would be escaped; null is as good as absent.
+            named = rb'"%b":(?!null)' % self.field.encode()
+            return re.search(named, body) is not None
         return self.match in path or self.match in model
 
     def error_type(self) -> str:

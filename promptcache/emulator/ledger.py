@@ -20,6 +20,7 @@ class LedgerRow:
     """Who shares a cache with it."""
     model: str = ""
     path: str = ""
+    method: str = "POST"
     stream: bool = False
     input_tokens: int = 0
     """Tokens after the last breakpoint, as the wire has it."""

@@ -9,8 +9,10 @@ from promptcache.emulator.anthropic_cache import AnthropicCache
 from promptcache.emulator.clock import EmulatorClock
 from promptcache.emulator.faults import Faults
 from promptcache.emulator.fingerprints import Fingerprints
+from promptcache.emulator.gemini_cache import GeminiCache
 from promptcache.emulator.ledger import Ledger
 from promptcache.emulator.openai_cache import OpenAICache
+from promptcache.emulator.rules.gemini_settings import GeminiSettings
 from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.emulator.rules.settings import Settings
 from promptcache.providers.anthropic.facts import HOSTS
@@ -45,6 +47,7 @@ class Machine:
         speed: float,
         pace: Pace,
         openai: OpenAISettings | None = None,
+        gemini: GeminiSettings | None = None,
     ) -> None:
         self.settings = settings
         self.pace = pace
@@ -57,6 +60,7 @@ class Machine:
             host: AnthropicCache(replace(settings, host=host)) for host in HOSTS
         }
         self.openai = OpenAICache(openai or OpenAISettings())
+        self.gemini = GeminiCache(gemini or GeminiSettings())
         self._numbers = itertools.count(1)
 
     def anthropic(self, host: str) -> AnthropicCache:
@@ -73,6 +77,7 @@ class Machine:
         for cache in self._anthropic.values():
             cache.clear()
         self.openai.clear()
+        self.gemini.clear()
         self.fingerprints.clear()
         self.ledger.clear()
         self.answers.clear()

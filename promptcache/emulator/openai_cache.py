@@ -1,7 +1,7 @@
 """The entries and responses of an emulated OpenAI, guarded for many threads."""
 
 import threading
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,7 +20,6 @@ from promptcache.emulator.rules.openai_settings import OpenAISettings
 __all__ = ["Admitted", "KeptResponse", "OpenAICache"]
 
 MAX_RESPONSES = 10_000
-MAX_RECENT = 1_000
 PRUNE_ABOVE = 50_000
 
 Where: TypeAlias = tuple[str, bytes, int]
@@ -43,6 +42,8 @@ class KeptResponse:
     """Input and output for the next request to go on from; None if not stored."""
     fingerprint: ResponseFingerprint
     at: float
+    answer: Mapping[str, Any] | None = None
+    """The response itself, to be asked for; None if not stored."""
 
 
 class OpenAICache:
@@ -51,8 +52,8 @@ class OpenAICache:
     def __init__(self, settings: OpenAISettings) -> None:
         self.settings = settings
         self._entries: dict[Where, dict[bytes, Entry]] = {}
-        self._recent: defaultdict[tuple[str, bytes], deque[float]]
-        self._recent = defaultdict(lambda: deque(maxlen=MAX_RECENT))
+        self._starts: dict[tuple[str, bytes], list[deque[float]]] = {}
+        """For each route its machines, each with the requests that may fill it."""
         self._responses: OrderedDict[tuple[str, str], KeptResponse] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -60,9 +61,11 @@ class OpenAICache:
         """Judge a request that starts now, and extend what it reads."""
         with self._lock:
             taken = route(request, self.settings)
-            recent = self._recent[workspace, taken]
-            number = machine_for(recent, request, now=now, settings=self.settings)
-            recent.append(now)
+            starts = self._starts.setdefault((workspace, taken), [])
+            number = machine_for(starts, request, now=now, settings=self.settings)
+            if number == len(starts):
+                starts.append(deque(maxlen=self.settings.requests_per_minute))
+            starts[number].append(now)
             where = (workspace, taken, number)
             entries = self._entries.setdefault(where, {})
             verdict = verdict_on(request, entries, now=now, settings=self.settings)
@@ -107,5 +110,5 @@ class OpenAICache:
         """Forget every entry, response and count."""
         with self._lock:
             self._entries.clear()
-            self._recent.clear()
+            self._starts.clear()
             self._responses.clear()

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from promptcache.emulator.anthropic_replies import Reply
+from promptcache.emulator.replies import Reply
 from promptcache.emulator.rules.openai_entries import InputUsage
 
 __all__ = ["completion", "completion_usage", "error_object"]
@@ -14,9 +14,26 @@ FINISHED: Mapping[str, str] = {"max_tokens": "length", "tool_use": "tool_calls"}
 
 
 def completion(
-    reply: Reply, usage: Mapping[str, Any], *, model: str, name: str, at: float
+    reply: Reply,
+    usage: Mapping[str, Any],
+    *,
+    model: str,
+    name: str,
+    at: float,
+    choices: int,
+    tier: str,
 ) -> dict[str, Any]:
-    """Return the whole answer; a block of a given form is merged into the message."""
+    """Return the whole answer; a block of a given form is merged into the message.
+
+    Args:
+        reply: What was said, in each of the choices.
+        usage: What it used.
+        model: The model that was asked for.
+        name: The id of the completion.
+        at: When it was made.
+        choices: How many answers were asked for.
+        tier: The service tier.
+    """
     texts = [block["text"] for block in reply.content if block["type"] == "text"]
     calls = [_call(block) for block in reply.content if block["type"] == "tool_use"]
     message: dict[str, Any] = {
@@ -31,7 +48,6 @@ def completion(
     if calls:
         message["tool_calls"] = calls
     choice = {
-        "index": 0,
         "message": message,
         "logprobs": None,
         "finish_reason": FINISHED.get(reply.stop_reason, "stop"),
@@ -41,9 +57,9 @@ def completion(
         "object": "chat.completion",
         "created": int(at),
         "model": model,
-        "choices": [choice],
+        "choices": [{"index": number, **choice} for number in range(choices)],
         "usage": usage,
-        "service_tier": "default",
+        "service_tier": tier,
         "system_fingerprint": None,
     }
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from promptcache.emulator.anthropic_replies import Reply
+from promptcache.emulator.replies import Reply
 from promptcache.emulator.rules.openai_entries import InputUsage
+from promptcache.emulator.rules.openai_tiers import tier_used
 from promptcache.emulator.rules.openai_turns import Body
 
 __all__ = ["output_items", "response_object", "response_usage"]
@@ -63,7 +64,7 @@ def response_object(
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "model": body["model"],
         "output": output,
-        "service_tier": "default",
+        "service_tier": tier_used(body),
         "usage": usage,
         **echoed,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptcache.emulator.answers import Part
-from promptcache.emulator.anthropic_replies import Reply, reply_to
+from promptcache.emulator.replies import Reply, reply_to
 from promptcache.emulator.rules.openai_responses import input_items
 from promptcache.emulator.rules.openai_turns import Api, Body
 

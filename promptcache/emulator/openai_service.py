@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptcache.emulator.anthropic_replies import Reply
 from promptcache.emulator.machine import Machine
 from promptcache.emulator.openai_cache import Admitted, KeptResponse
 from promptcache.emulator.openai_completions import completion, completion_usage
@@ -14,6 +13,7 @@ from promptcache.emulator.openai_objects import (
     response_usage,
 )
 from promptcache.emulator.openai_replies import openai_reply
+from promptcache.emulator.replies import Reply
 from promptcache.emulator.rules.openai import Accepted, accepted
 from promptcache.emulator.rules.openai_diagnostics import (
     diagnosis,
@@ -21,6 +21,7 @@ from promptcache.emulator.rules.openai_diagnostics import (
 )
 from promptcache.emulator.rules.openai_rejection import OpenAIRejectedError
 from promptcache.emulator.rules.openai_responses import input_items
+from promptcache.emulator.rules.openai_tiers import tier_used
 from promptcache.emulator.rules.openai_turns import Api, Body
 
 __all__ = ["OpenAIAnswered", "OpenAIAsked", "OpenAIBegun", "OpenAIService"]
@@ -47,6 +48,16 @@ class OpenAIBegun:
     admitted: Admitted
     reply: Reply
     first_token_seconds: float
+
+    @property
+    def choices(self) -> int:
+        """How many answers are given, all of them the same."""
+        return int(self.request.body.get("n") or 1)
+
+    @property
+    def output_tokens(self) -> int:
+        """All that is said and billed."""
+        return self.reply.output_tokens * self.choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +140,28 @@ class OpenAIService:
             "cache_creation_12h_input_tokens": used.written_12h,
             "breakpoints": verdict.breakpoints,
             "hit": verdict.hit,
-            "output_tokens": begun.reply.output_tokens,
+            "output_tokens": begun.output_tokens,
             "first_token_seconds": first_token,
             "total_seconds": first_token + seconds,
         }
         return OpenAIAnswered(answer, figures, seconds)
 
+    def stored(self, name: str, *, workspace: str) -> Mapping[str, Any]:
+        """Return a response that was answered earlier.
+
+        Raises:
+            OpenAIRejectedError: There is none of this name.
+        """
+        kept = self._machine.openai.response(name, workspace=workspace)
+        if kept is None or kept.answer is None:
+            msg = f"Response with id '{name}' not found."
+            raise OpenAIRejectedError(msg, status=404)
+        return kept.answer
+
     def _completion(self, begun: OpenAIBegun, *, cache_fields: bool) -> Body:
         usage = completion_usage(
             begun.admitted.verdict.usage,
-            begun.reply.output_tokens,
+            begun.output_tokens,
             writes=begun.request.facts.breakpoints,
             cache_fields=cache_fields,
         )
@@ -148,6 +171,8 @@ class OpenAIService:
             model=begun.request.body["model"],
             name=next(self._ids["chatcmpl"]),
             at=begun.asked.at,
+            choices=begun.choices,
+            tier=tier_used(begun.request.body),
         )
 
     def _response(self, begun: OpenAIBegun, *, cache_fields: bool) -> Body:
@@ -166,11 +191,13 @@ class OpenAIService:
         )
         if request.facts.breakpoints:
             answer |= self._about_caching(begun)
-        stored = [*input_items(request.body.get("input")), *output]
+        items = (*input_items(request.body.get("input")), *output)
+        stored = asked.body.get("store") is not False
         kept = KeptResponse(
-            None if asked.body.get("store") is False else tuple(stored),
+            items if stored else None,
             response_fingerprint(request),
             asked.at,
+            answer if stored else None,
         )
         self._machine.openai.keep_response(name, kept, workspace=asked.workspace)
         return answer

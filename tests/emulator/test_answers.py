@@ -6,7 +6,7 @@ import pytest
 
 from promptcache.emulator import Json, ToolCall
 from promptcache.emulator.answers import Answers, parsed_answer
-from promptcache.emulator.anthropic_replies import reply_to
+from promptcache.emulator.replies import reply_to
 from promptcache.errors import OptionError
 
 WEATHER = {

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptcache.emulator.anthropic_replies import reply_to
+from promptcache.emulator.replies import reply_to
 from promptcache.emulator.rules.anthropic import judge
 from promptcache.emulator.rules.anthropic_diagnostics import diagnosis, fingerprint
 from promptcache.emulator.rules.rejection import RejectedError

@@ -18,7 +18,7 @@ import typer
 from typer.testing import CliRunner
 
 import promptcache.emulator
-from promptcache.emulator import Emulator
+from promptcache.emulator import Emulator, OpenAISettings
 from promptcache.emulator.cli import emulate
 
 MARK = {"type": "ephemeral"}
@@ -183,7 +183,35 @@ def test_the_command(tmp_path, command):
 
     assert seen[0]["speed"] == 1.0
     assert f"ANTHROPIC_BASE_URL={ready.read_text()}\n" in result.output
+    assert f"OPENAI_BASE_URL={ready.read_text()}/v1\n" in result.output
     assert result.exit_code == 0
+
+
+def test_the_command_has_options_of_openai(command, monkeypatch):
+    """What sources leave open about OpenAI can be chosen where it matters most."""
+    stopped, made = threading.Event(), []
+    stopped.set()
+    monkeypatch.setattr(
+        "promptcache.emulator.cli._stop_signal", lambda: nullcontext(stopped)
+    )
+    monkeypatch.setattr(
+        "promptcache.emulator.cli.Emulator",
+        lambda **fields: made.append(fields["openai"]) or Emulator(**fields),
+    )
+    options = ["--latest-breakpoints", "80", "--no-key-partitions"]
+    options += ["--overflow", "all", "--requests-per-minute", "4"]
+
+    result = CliRunner().invoke(command, ["--port", "0", *options])
+
+    assert result.exit_code == 0
+    assert made == [
+        OpenAISettings(
+            latest_breakpoints=80,
+            key_partitions=False,
+            overflow="all",
+            requests_per_minute=4,
+        )
+    ]
 
 
 def test_the_command_without_a_ready_file(command, monkeypatch):

@@ -13,6 +13,7 @@ from promptcache.emulator.control import control_routes
 from promptcache.emulator.http.anthropic import MessagesApi
 from promptcache.emulator.http.batches import BatchesApi
 from promptcache.emulator.http.dropping import Dropping
+from promptcache.emulator.http.gemini_routes import gemini_routes
 from promptcache.emulator.http.openai import OpenAIApi
 from promptcache.emulator.machine import Machine
 
@@ -21,6 +22,7 @@ __all__ = ["build_app"]
 MESSAGES = "/v1/messages"
 VERTEX = "/v1/projects/{project}/locations/{location}/publishers/anthropic/models"
 BEDROCK = "/model/{model:path}/invoke"
+AZURE = "/openai"
 
 
 def build_app(machine: Machine) -> ASGIApp:
@@ -37,6 +39,7 @@ def build_app(machine: Machine) -> ASGIApp:
         routes=[
             *_anthropic_routes(machine),
             *_openai_routes(machine),
+            *gemini_routes(machine),
             *control_routes(machine),
         ],
         exception_handlers={404: unknown},
@@ -78,7 +81,19 @@ def _openai_routes(machine: Machine) -> list[Route]:
         "/responses/input_tokens": api.input_tokens,
     }
     return [
-        Route(f"{root}{path}", endpoint, methods=["POST"])
-        for root in ("/v1", "")
-        for path, endpoint in endpoints.items()
+        *(
+            Route(f"{root}{path}", endpoint, methods=["POST"])
+            for root in ("/v1", "", f"{AZURE}/v1")
+            for path, endpoint in endpoints.items()
+        ),
+        Route(
+            f"{AZURE}/deployments/{{deployment}}/chat/completions",
+            api.azure_chat,
+            methods=["POST"],
+        ),
+        Route(f"{AZURE}/responses", api.azure_responses, methods=["POST"]),
+        *(
+            Route(f"{root}/responses/{{id}}", api.retrieve, methods=["GET"])
+            for root in ("/v1", "", f"{AZURE}/v1", AZURE)
+        ),
     ]

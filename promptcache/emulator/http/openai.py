@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from promptcache.emulator.http.calls import OK, json_response
 from promptcache.emulator.http.dropping import DroppedResponse, drop
-from promptcache.emulator.http.openai_calls import OpenAICall
+from promptcache.emulator.http.openai_calls import OpenAICall, check_key
 from promptcache.emulator.http.openai_events import (
     DONE,
     chat_chunks,
@@ -51,21 +51,55 @@ class OpenAIApi:
         """Answer `POST /v1/responses`."""
         return await self._guarded(request, "responses", self._create)
 
+    async def azure_chat(self, request: Request) -> Response:
+        """Answer `POST /openai/deployments/DEPLOYMENT/chat/completions`.
+
+        A body without a model is one for the model that the deployment is named after.
+        Source: `openai` 2.54 and 3.54, `lib/azure.py`.
+        """
+        return await self._guarded(request, "chat", self._create, versioned=True)
+
+    async def azure_responses(self, request: Request) -> Response:
+        """Answer `POST /openai/responses`, whatever the client's deployment is.
+
+        Source: `openai` 2.54 and 3.54, `lib/azure.py`.
+        """
+        return await self._guarded(request, "responses", self._create, versioned=True)
+
+    async def retrieve(self, request: Request) -> Response:
+        """Answer `GET /v1/responses/ID`; the ledger has no row for it."""
+        row = LedgerRow(id=next(self._request_ids), at=0.0, status=OK)
+        call = OpenAICall.of(request, "responses", row)
+        try:
+            found = self._stored(request, workspace=call.row.workspace)
+        except OpenAIRejectedError as error:
+            body = error_object(error.message, kind=error.kind)
+            return json_response(body, status=error.status, headers=call.headers)
+        return json_response(found, headers=call.headers)
+
     async def input_tokens(self, request: Request) -> Response:
         """Answer `POST /v1/responses/input_tokens`."""
         return await self._guarded(request, "responses", self._count)
+
+    def _stored(self, request: Request, *, workspace: str) -> Mapping[str, Any]:
+        check_key(request)
+        if request.query_params.get("stream") == "true":
+            raise OpenAIRejectedError("The emulator streams no stored response.")
+        return self._service.stored(request.path_params["id"], workspace=workspace)
 
     async def _guarded(
         self,
         request: Request,
         api: Api,
         answer: Callable[[OpenAICall], Awaitable[Response]],
+        *,
+        versioned: bool = False,
     ) -> Response:
         now = self._machine.clock.now()
         row = LedgerRow(id=next(self._request_ids), at=now, status=OK)
         call = OpenAICall.of(request, api, row)
         try:
-            await call.read(request)
+            await call.read(request, versioned=versioned)
             await self._fail_if_ordered(call)
             if call.fault.close:
                 self._log(call, status=0, error="connection dropped")
@@ -84,7 +118,10 @@ class OpenAIApi:
         elif fault.after_events is None and (fault.status or fault.body):
             await self._machine.clock.pause(fault.delay_seconds)
             raise OpenAIRejectedError(
-                fault.message, kind=_kind(call), status=fault.status or 500
+                fault.message,
+                kind=_kind(call),
+                param=fault.field,
+                status=fault.status or 500,
             )
 
     def _refused(self, call: OpenAICall, error: OpenAIRejectedError) -> Response:

@@ -15,7 +15,7 @@ from promptcache.emulator.openai_service import OpenAIAsked
 from promptcache.emulator.rules.openai_rejection import OpenAIRejectedError
 from promptcache.emulator.rules.openai_turns import Api
 
-__all__ = ["OpenAICall"]
+__all__ = ["OpenAICall", "check_key"]
 
 WORKSPACE_KEY = re.compile(r"ws-([^-]+)-")
 HEADERS_OF_INTEREST = ("openai-beta", "openai-organization", "user-agent")
@@ -66,14 +66,20 @@ class OpenAICall:
         row = replace(row, path=request.url.path, headers=headers, workspace=workspace)
         return cls(request.scope, row, api)
 
-    async def read(self, request: Request) -> None:
+    async def read(self, request: Request, *, versioned: bool = False) -> None:
         """Take in the body.
 
+        Args:
+            request: What was sent.
+            versioned: Whether the query must name the API's version.
+
         Raises:
-            OpenAIRejectedError: There is no key, or no JSON object.
+            OpenAIRejectedError: There is no key, no version, or no JSON object.
         """
-        if not _key(request):
-            raise OpenAIRejectedError("You didn't provide an API key.", status=401)
+        check_key(request)
+        if versioned and not request.query_params.get("api-version"):
+            msg = "The query must name an `api-version`."
+            raise OpenAIRejectedError(msg, param="api-version")
         try:
             body = orjson.loads(await request.body())
         except orjson.JSONDecodeError as error:
@@ -81,16 +87,29 @@ class OpenAICall:
             raise OpenAIRejectedError(msg) from error
         if not isinstance(body, dict):
             raise OpenAIRejectedError("The request body must be a JSON object.")
+        deployment = request.path_params.get("deployment")
         self.body = body
+        if deployment is not None and body.get("model") is None:
+            self.body = {**body, "model": deployment}
         self.row = replace(
             self.row,
-            model=str(body.get("model", "")),
+            model=str(self.body.get("model", "")),
             stream=bool(body.get("stream")),
             body=body,
         )
         named = request.headers.get("x-emulator-conversation")
         user = body.get("safety_identifier") or body.get("user")
         self.conversation = named or (str(user) if user else None)
+
+
+def check_key(request: Request) -> None:
+    """Refuse a client that does not sign in.
+
+    Raises:
+        OpenAIRejectedError: There is no key.
+    """
+    if not _key(request):
+        raise OpenAIRejectedError("You didn't provide an API key.", status=401)
 
 
 def _key(request: Request) -> str:

@@ -26,16 +26,18 @@ def chat_chunks(whole: Event, *, with_usage: bool) -> Iterator[Event]:
     base["object"] = "chat.completion.chunk"
     if with_usage:
         base["usage"] = None
-    (choice,) = whole["choices"]
-    for delta in _deltas(choice["message"]):
-        yield {**base, "choices": [_choice(delta, None)]}
-    yield {**base, "choices": [_choice({}, choice["finish_reason"])]}
+    for choice in whole["choices"]:
+        at = choice["index"]
+        for delta in _deltas(choice["message"]):
+            yield {**base, "choices": [_choice(at, delta, None)]}
+        yield {**base, "choices": [_choice(at, {}, choice["finish_reason"])]}
     if with_usage:
         yield {**base, "choices": [], "usage": whole["usage"]}
 
 
-def _choice(delta: Event, finished: str | None) -> Event:
-    return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finished}
+def _choice(index: int, delta: Event, finished: str | None) -> Event:
+    said = {"index": index, "delta": delta}
+    return {**said, "logprobs": None, "finish_reason": finished}
 
 
 def _deltas(message: Event) -> Iterator[Event]:

@@ -11,9 +11,12 @@ import uvicorn
 from promptcache.emulator.answers import Answers
 from promptcache.emulator.clock import EmulatorClock
 from promptcache.emulator.faults import Faults
+from promptcache.emulator.gemini_cache import CacheRow
 from promptcache.emulator.http.app import build_app
 from promptcache.emulator.ledger import LedgerRow
 from promptcache.emulator.machine import Machine, Pace
+from promptcache.emulator.rules.gemini_settings import GeminiSettings
+from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.emulator.rules.settings import Settings
 
 __all__ = ["Emulator"]
@@ -46,6 +49,8 @@ class Emulator:
         port: int = 0,
         speed: float = 0.0,
         settings: Settings | None = None,
+        openai: OpenAISettings | None = None,
+        gemini: GeminiSettings | None = None,
         first_byte_seconds: float = 0.4,
         prefill_tokens_per_second: float = 8000.0,
         tokens_per_second: float = 80.0,
@@ -56,7 +61,9 @@ class Emulator:
             port: Where to listen; 0 for any free port.
             speed: 0 for a clock that stands still until it is advanced, 1 for real
                 time, 5 for five times real time.
-            settings: The choices where sources leave a rule open.
+            settings: The choices where sources leave a rule of Anthropic open.
+            openai: The choices where they leave one of OpenAI open.
+            gemini: The choices where they leave one of Gemini open.
             first_byte_seconds: Time to the first byte of an answer, prefill aside.
             prefill_tokens_per_second: Pace of the input that is not read from cache.
             tokens_per_second: Pace of the output.
@@ -66,7 +73,13 @@ class Emulator:
             prefill_tokens_per_second=prefill_tokens_per_second,
             tokens_per_second=tokens_per_second,
         )
-        self._machine = Machine(settings=settings or Settings(), speed=speed, pace=pace)
+        self._machine = Machine(
+            settings=settings or Settings(),
+            speed=speed,
+            pace=pace,
+            openai=openai,
+            gemini=gemini,
+        )
         self._port = port
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -97,8 +110,28 @@ class Emulator:
 
     @property
     def settings(self) -> Settings:
-        """The choices this emulator was made with."""
+        """The choices this emulator was made with, for Anthropic."""
         return self._machine.settings
+
+    @property
+    def openai_settings(self) -> OpenAISettings:
+        """The choices this emulator was made with, for OpenAI."""
+        return self._machine.openai.settings
+
+    @property
+    def gemini_settings(self) -> GeminiSettings:
+        """The choices this emulator was made with, for Gemini."""
+        return self._machine.gemini.settings
+
+    @property
+    def caches(self) -> list[CacheRow]:
+        """Gemini's cached contents so far, as their storage would be billed."""
+        return self._machine.gemini.rows(self._machine.clock.now())
+
+    @property
+    def storage_token_hours(self) -> float:
+        """Tokens of all of them, each times the hours that are billed for it."""
+        return sum(row.token_hours for row in self.caches)
 
     @property
     def ledger(self) -> list[LedgerRow]:

@@ -1,7 +1,6 @@
 """The judgment on one request: what it reads, writes and pays, or why it is refused."""
 
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from promptcache.emulator.rules.openai_breakpoints import Breakpoints
@@ -78,19 +77,20 @@ def route(request: Accepted, settings: OpenAISettings) -> bytes:
 
 
 def machine_for(
-    recent: "Sequence[float] | deque[float]",
+    starts: Sequence[Collection[float]],
     request: Accepted,
     *,
     now: float,
     settings: OpenAISettings,
 ) -> int:
-    """Return the number of the machine that takes a request; 0 is the usual one.
+    """Return the number of the machine that takes a request: the first with room.
 
     More than some 15 requests a minute of one prefix and key go on to another machine.
-    Source: the guide.
+    Source: the guide. That a machine takes so many within any minute, and that others
+    are tried in a fixed order, is the plainest reading.
 
     Args:
-        recent: When earlier requests of the same route started.
+        starts: For each machine, when it took requests of the same route.
         request: The request.
         now: Its start.
         settings: The choices where sources leave a rule open.
@@ -98,8 +98,10 @@ def machine_for(
     where = settings.overflow
     if where == "none" or (where == "matched" and request.facts.breakpoints):
         return 0
-    in_last_minute = sum(now - at < MINUTE for at in recent)
-    return in_last_minute // settings.requests_per_minute
+    for number, taken in enumerate(starts):
+        if sum(now - at < MINUTE for at in taken) < settings.requests_per_minute:
+            return number
+    return len(starts)
 
 
 def verdict_on(

@@ -19,6 +19,7 @@ from promptcache.emulator.rules.openai_responses import (
     response_tools,
 )
 from promptcache.emulator.rules.openai_settings import OpenAISettings
+from promptcache.emulator.rules.openai_tiers import tier_used
 
 __all__ = ["ResponseFingerprint", "diagnosis", "response_fingerprint"]
 
@@ -62,7 +63,7 @@ def response_fingerprint(request: Accepted) -> ResponseFingerprint:
         },
         segments=tuple((_piece(it), it.tokens) for it in rest),
         head_tokens=sum(it.tokens for it in head),
-        tier=_digest(body.get("service_tier") or "auto"),
+        tier=_digest(tier_used(body)),
         supported=request.facts.breakpoints,
     )
 

@@ -125,6 +125,7 @@ def check_fields(api: Api, body: Body) -> None:
             raise unknown(name)
     for name in OBJECTS:
         _expect(name, body.get(name), Mapping, "an object")
+    _check_choices(body.get("n"))
     for name in LISTS:
         _expect(name, body.get(name), list, "an array of objects")
         for index, item in enumerate(body.get(name) or ()):
@@ -136,6 +137,13 @@ def check_fields(api: Api, body: Body) -> None:
             param="messages",
             code="empty_array",
         )
+
+
+def _check_choices(number: object) -> None:
+    _expect("n", number, int, "an integer")
+    if isinstance(number, int) and number < 1:
+        msg = "Invalid 'n': integer below minimum value. Expected a value >= 1."
+        raise OpenAIRejectedError(msg, param="n", code="integer_below_min_value")
 
 
 def check_caching(

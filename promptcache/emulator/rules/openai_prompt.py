@@ -25,6 +25,7 @@ from promptcache.emulator.rules.openai_responses import (
     response_turns,
 )
 from promptcache.emulator.rules.openai_settings import OpenAISettings
+from promptcache.emulator.rules.openai_tiers import tier_used
 from promptcache.emulator.rules.openai_turns import Api, Body, Turn
 from promptcache.emulator.rules.tokens import BYTES_PER_TOKEN, MESSAGE, TOOL
 from promptcache.emulator.rules.tokens import json_tokens as tokens_of
@@ -105,7 +106,7 @@ def _seed(body: Body, form: Body) -> bytes:
             form["verbosity"],
             body.get("parallel_tool_calls") is not False,
             body.get("context_management"),
-            body.get("service_tier") or "auto",
+            tier_used(body),
         ],
         option=orjson.OPT_SORT_KEYS,
     )

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from promptcache.emulator.rules.openai_fields import check_caching, check_fields
 from promptcache.emulator.rules.openai_parts import check_parts
+from promptcache.emulator.rules.openai_plain import check_plain
 from promptcache.emulator.rules.openai_rejection import (
     OpenAIRejectedError,
     bad_value,
@@ -13,6 +15,7 @@ from promptcache.emulator.rules.openai_rejection import (
     unsupported,
 )
 from promptcache.emulator.rules.openai_settings import OpenAISettings
+from promptcache.emulator.rules.openai_tiers import check_tier
 from promptcache.emulator.rules.openai_turns import Api, Body
 from promptcache.providers.openai.facts import ModelFacts, model_facts
 
@@ -36,15 +39,11 @@ def check_request(api: Api, body: Body, settings: OpenAISettings) -> ModelFacts:
     Raises:
         OpenAIRejectedError: The provider would refuse the request.
     """
+    if settings.plain_chat:
+        check_plain(api, body)
     check_fields(api, body)
-    model = body["model"]
-    if not SERVED.match(model):
-        raise OpenAIRejectedError(
-            f"The model `{model}` does not exist or you do not have access to it.",
-            code="model_not_found",
-            status=NOT_FOUND,
-        )
-    facts = model_facts(model)
+    check_tier(api, body)
+    facts = _served(body["model"], settings)
     check_caching(api, body, facts, settings)
     if api == "chat":
         _check_messages(body["messages"])
@@ -53,6 +52,20 @@ def check_request(api: Api, body: Body, settings: OpenAISettings) -> ModelFacts:
     check_parts(api, body, facts, settings)
     _check_tools(api, body)
     _check_tool_choice(body)
+    return facts
+
+
+def _served(model: str, settings: OpenAISettings) -> ModelFacts:
+    """Return what is known of a model on this server."""
+    if not settings.plain_chat and not SERVED.match(model):
+        raise OpenAIRejectedError(
+            f"The model `{model}` does not exist or you do not have access to it.",
+            code="model_not_found",
+            status=NOT_FOUND,
+        )
+    facts = model_facts(model)
+    if settings.plain_chat or not settings.breakpoints:
+        return replace(facts, breakpoints=False)
     return facts
 
 

@@ -58,11 +58,18 @@ class OpenAISettings:
     retention_with_breakpoints: bool = True
     """Whether `prompt_cache_retention` is accepted on models with breakpoints. The SDK
     says so for the API; the ChatGPT backend was seen to refuse it."""
+    breakpoints: bool = True
+    """Whether models that have breakpoints take them. A provisioned deployment on Azure
+    does not: it refuses their fields and reports no writes, as earlier models do."""
+    plain_chat: bool = False
+    """Whether this is another's server that speaks Chat Completions as they once were:
+    any model, no Responses API, and every newer field refused, `prompt_cache_key` and
+    `stream_options` among them."""
     overflow: Literal["matched", "all", "none"] = "matched"
     """Where a busy prefix and key go to another, cold machine: on models that match
     without breakpoints, whose `prompt_cache_key` routes; on all; nowhere."""
     requests_per_minute: int = REQUESTS_PER_MINUTE
-    """Requests of one prefix and key that one machine takes."""
+    """Requests of one prefix and key that one machine takes within any minute."""
     routed_tokens: int = ROUTED_TOKENS
     """Initial tokens whose hash routes a request; the guide says it varies by model."""
     zero_retention: bool = False

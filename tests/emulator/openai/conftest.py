@@ -26,9 +26,10 @@ class OpenAIWorld:
         """Return the verdict on a request, its writes findable at once."""
         request = accepted(api, body, self.settings)
         taken = route(request, self.settings)
-        recent = self.starts.setdefault(taken, [])
-        number = machine_for(recent, request, now=self.now, settings=self.settings)
-        recent.append(self.now)
+        starts = self.starts.setdefault(taken, [])
+        number = machine_for(starts, request, now=self.now, settings=self.settings)
+        starts.extend([] for _ in range(number + 1 - len(starts)))
+        starts[number].append(self.now)
         entries = self.machines.setdefault((taken, number), {})
         found = verdict_on(request, entries, now=self.now, settings=self.settings)
         for entry in (*found.refreshed, *found.written):

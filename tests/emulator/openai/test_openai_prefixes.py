@@ -121,6 +121,44 @@ def test_overflow(world, said, settings, model, busy, read):
     assert judge.read(body) > 0
 
 
+@pytest.mark.parametrize(
+    ("rate", "machines"),
+    [
+        pytest.param(15, 1, id="fifteen-a-minute"),
+        pytest.param(30, 2, id="thirty-a-minute"),
+        pytest.param(60, 4, id="sixty-a-minute"),
+    ],
+)
+def test_steady_traffic_is_spread(world, said, rate, machines):
+    """Each machine takes fifteen requests within any minute, and is cold at first."""
+    judge = world()
+    body = chat(said("user", 2000))
+    found = []
+    for _ in range(4 * rate):
+        found.append(judge.read(body))
+        judge.now += 60 / rate
+    (starts,) = judge.starts.values()
+
+    assert found.count(0) == len(starts) == machines
+    for taken in starts:
+        assert all(
+            late - early >= 60 for early, late in zip(taken, taken[15:], strict=False)
+        )
+
+
+def test_the_first_machine_with_room_takes_it(world, said):
+    """Traffic that calms down comes back to the machine it began with."""
+    judge = world(requests_per_minute=2)
+    body = chat(said("user", 2000))
+    for _ in range(3):
+        judge.judge(body)
+    judge.now = 61
+    judge.judge(body)
+    (starts,) = judge.starts.values()
+
+    assert starts == [[0.0, 0.0, 61], [0.0]]
+
+
 def test_routing(world, said):
     """The first 256 tokens and the key lead to a machine."""
     judge = world()

@@ -154,6 +154,21 @@ def marked(**fields):
             id="image-of-the-system",
         ),
         pytest.param(
+            chat(service_tier="batch"),
+            "service_tier",
+            "invalid_value",
+            "Invalid value: 'batch'. Supported values are: 'auto', 'default', 'flex', "
+            "'scale', 'priority', and 'fast'.",
+            id="tier",
+        ),
+        pytest.param(
+            chat(n=0),
+            "n",
+            "integer_below_min_value",
+            "Invalid 'n': integer below minimum value. Expected a value >= 1.",
+            id="no-choices",
+        ),
+        pytest.param(
             chat(cache_control={}),
             "cache_control",
             "unknown_parameter",
@@ -269,6 +284,18 @@ def test_an_unknown_model(refusal):
             {"chat_parts_12h": False},
             "invalid_value",
             id="part-of-12h",
+        ),
+        pytest.param(
+            said("user", TEXT),
+            {"breakpoints": False},
+            "invalid_parameter",
+            id="breakpoint-on-a-provisioned-deployment",
+        ),
+        pytest.param(
+            chat(prompt_cache_options={"mode": "explicit"}),
+            {"breakpoints": False},
+            "invalid_parameter",
+            id="options-on-a-provisioned-deployment",
         ),
     ],
 )

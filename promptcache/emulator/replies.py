@@ -1,4 +1,4 @@
-"""What an emulated Claude answers to a request."""
+"""What an emulated model answers, before the answer has the form of an API."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,6 +6,8 @@ PromptCacheError
     AttachedError           the caller: a client that serves another cache already
     PlanningError           us: a request that could not be read or planned
         UnreadableBodyError
+    StoreError              the store: it cannot be reached, read or written
+        UnstorableError     us: a value that no store takes
 
 None of them stops a model call unless the cache is strict: a request that cannot be
 planned goes out as the framework built it.
@@ -16,7 +18,9 @@ __all__ = [
     "OptionError",
     "PlanningError",
     "PromptCacheError",
+    "StoreError",
     "UnreadableBodyError",
+    "UnstorableError",
     "UnsupportedClientError",
 ]
 
@@ -68,3 +72,23 @@ class UnreadableBodyError(PlanningError):
     def __init__(self, why: str) -> None:
         super().__init__(f"The request body cannot be read: {why}.")
         self.why = why
+
+
+class StoreError(PromptCacheError):
+    """A store cannot be reached, read or written."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"The store at {where} cannot be used: {why}.")
+        self.where = where
+        self.why = why
+
+
+class UnstorableError(StoreError):
+    """A value is one that no store takes."""
+
+    def __init__(self, what: str, allowed: str) -> None:
+        PromptCacheError.__init__(
+            self, f"`{what}` cannot be stored; allowed: {allowed}."
+        )
+        self.where = what
+        self.why = allowed

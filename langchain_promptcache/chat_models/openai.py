@@ -198,8 +198,8 @@ class PromptCachedAzureChatOpenAI(PromptCachedOpenAIModel, AzureChatOpenAI):
     """An `AzureChatOpenAI` that pays a fraction for prompts that were sent before.
 
     It takes all that `AzureChatOpenAI` takes, and `prompt_cache=`; see
-    `PromptCachedChatOpenAI`. What a model accepts is known by the name of the model,
-    so give that as `model=` if the deployment is not named after it.
+    `PromptCachedChatOpenAI`. What a model accepts is known by its name, so give that
+    as `model=` if the deployment is not named after it.
     """
 
 

@@ -5,7 +5,7 @@ Rule 2: a prefix below the provider's minimum is no candidate.
 Rule 3: what changes on every call is never the last block of a candidate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from promptcache.outline import Outline
@@ -16,6 +16,8 @@ from promptcache.ttl import Ttl
 
 __all__ = [
     "NOTHING_KNOWN",
+    "READ",
+    "WRITE",
     "Candidate",
     "Lifetimes",
     "Past",
@@ -35,8 +37,17 @@ PRIOR_WEIGHT = 8
 """Observations that the prior counts for, so that a few of them can turn it."""
 
 # What twelve hours cost is in no source; two is what an hour costs elsewhere.
-_WRITE = {"5m": 1.25, "30m": 1.25, "1h": 2.0, "12h": 2.0, "24h": 2.0}
-_READ = 0.1
+WRITE: Mapping[Ttl, float] = {
+    "5m": 1.25,
+    "30m": 1.25,
+    "1h": 2.0,
+    "12h": 2.0,
+    "24h": 2.0,
+}
+"""Price of a token that is written, in input tokens, by lifetime."""
+
+READ = 0.1
+"""Price of one that is read; some models ask less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ def lifetimes(policy: Policy, default: Ttl, ttl: Ttl | None) -> Lifetimes:
 
 def break_even(ttl: Ttl) -> float:
     """Return the chance of a reading from which on a write pays."""
-    return (_WRITE[ttl] - 1) / (_WRITE[ttl] - _READ)
+    return (WRITE[ttl] - 1) / (WRITE[ttl] - READ)
 
 
 def _places(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from promptcache.outline import Mode, Outline
 from promptcache.planning.candidates import (
+    READ,
+    WRITE,
     Lifetimes,
     Past,
     break_even,
@@ -59,7 +61,7 @@ class Marks:
             ttl = None
         lives = lifetimes(policy, outline.automatic or rules.ttls[0], ttl)
         tail = _tail(outline, policy, past, lives, notes)
-        mode = outline.mode or _mode(outline, tail)
+        mode = outline.mode or _mode(outline, past, tail)
         whole = outline.automatic or ttl or lives.tail or rules.ttls[0]
         whole = whole if whole in rules.ttls else rules.ttls[0]
         marks = cls(mode=mode, ttl=whole, notes=())
@@ -103,12 +105,21 @@ def _tail(
     return markable(outline, outline.length - 1)
 
 
-def _mode(outline: Outline, tail: int) -> Mode:
-    # A head that cannot be marked is written only where the provider chooses, and what
-    # it puts before a request is found only where it chose then.
+def _mode(outline: Outline, past: Past, tail: int) -> Mode:
+    # A request that has nothing but a head is written where the provider chooses, and
+    # what it puts before a request is found only where it chose then.
     only_head = 0 <= outline.implicit < outline.system_end
     chosen = tail >= 0 or only_head or outline.trail is not None
-    return "implicit" if chosen else "explicit"
+    return "implicit" if chosen or _reads_unmarked(outline, past) else "explicit"
+
+
+def _reads_unmarked(outline: Outline, past: Past) -> bool:
+    """Tell whether an entry that takes no breakpoint is worth writing the end for."""
+    if past.entry < 0 or not outline.blocks.refusals[past.entry]:
+        return False
+    read = outline.blocks.tokens[past.entry]
+    saved, extra = read * (1 - READ), (outline.total_tokens - read) * (WRITE["30m"] - 1)
+    return past.entry < outline.system_end and saved > extra
 
 
 def _is_surplus(marks: Marks, position: int, room: int) -> bool:

@@ -291,6 +291,18 @@ def test_instructions_are_left_to_the_provider():
     assert points(warm, api=RESPONSES) == ("implicit", [])
 
 
+@pytest.mark.parametrize(
+    ("question", "mode"),
+    [pytest.param("short", "implicit"), pytest.param(LONG * 20, "explicit")],
+)
+def test_warmed_instructions_are_read(question, mode):
+    """Only the provider's own places find them: at the price of writing the end."""
+    items = {"model": MODEL, "instructions": LONG, "input": [message("user", question)]}
+
+    assert points(items, api=RESPONSES) == ("explicit", [])
+    assert points(items, api=RESPONSES, past=Past(shared=0, entry=0))[0] == mode
+
+
 def test_who_warms_writes_all():
     """The end as well: the caller chose what others will begin with."""
     first = {"model": MODEL, "input": [message("developer"), message()]}

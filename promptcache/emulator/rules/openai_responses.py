@@ -77,6 +77,8 @@ def _turn(item: Body, path: str, settings: OpenAISettings) -> Turn:
         if not isinstance(output, (str, list)):
             return Turn("tool", (json_piece(item, path),))
         return Turn("tool", contents(output, path, settings, field="output"), call)
+    if kind == "item_reference":
+        item = {"type": kind, "refers": item.get("id")}
     role: Role = "other" if kind in NEUTRAL else "assistant"
     return Turn(role, (json_piece(item, path),))
 

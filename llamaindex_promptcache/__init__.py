@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llamaindex_promptcache.instrumentation import PromptCacheEvent
     from llamaindex_promptcache.llms.anthropic import PromptCachedAnthropic
+    from llamaindex_promptcache.llms.openai import (
+        PromptCachedOpenAI,
+        PromptCachedOpenAIResponses,
+    )
     from llamaindex_promptcache.twins import prompt_cached
 
-__all__ = ["PromptCacheEvent", "PromptCachedAnthropic", "prompt_cached"]
+__all__ = [
+    "PromptCacheEvent",
+    "PromptCachedAnthropic",
+    "PromptCachedOpenAI",
+    "PromptCachedOpenAIResponses",
+    "prompt_cached",
+]
 
 _LAZY = {
     "PromptCacheEvent": "llamaindex_promptcache.instrumentation",
     "PromptCachedAnthropic": "llamaindex_promptcache.llms.anthropic",
+    "PromptCachedOpenAI": "llamaindex_promptcache.llms.openai",
+    "PromptCachedOpenAIResponses": "llamaindex_promptcache.llms.openai",
     "prompt_cached": "llamaindex_promptcache.twins",
 }
 

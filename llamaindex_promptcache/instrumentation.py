@@ -4,6 +4,7 @@ Rule 1: an event is dispatched on the span that is open, as handlers may drop ot
 Rule 2: only calls of our own LLMs are told of, whoever else uses the same cache.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from threading import Lock
@@ -17,8 +18,8 @@ try:
     from llama_index_instrumentation.span import active_span_id
 except ImportError as error:
     msg = (
-        "`llamaindex_promptcache` needs LlamaIndex: "
-        "pip install 'promptcache[llamaindex-anthropic]'"
+        "`llamaindex_promptcache` needs LlamaIndex: pip install "
+        "'promptcache[llamaindex-anthropic]' or 'promptcache[llamaindex-openai]'"
     )
     raise ImportError(msg) from error
 
@@ -52,16 +53,17 @@ class LlmCall:
     It is entered around each step of a stream, never across a `yield`.
     """
 
-    def __init__(
-        self, call: Call, *, system: list[dict[str, Any]] | None = None
-    ) -> None:
+    system: list[dict[str, Any]] | None = None
+    """The system prompt as blocks, where the caller marked one."""
+    complete_usage: Callable[[Any, Receipt], None] | None = None
+    """Adds to a response's usage what LlamaIndex leaves out of it."""
+
+    def __init__(self, call: Call) -> None:
         """Make a call.
 
         Args:
             call: What carries the options.
-            system: The system prompt as blocks, where the caller marked one.
         """
-        self.system = system
         self.span_id: str | None = None
         self._call = call
         self._outer: LlmCall | None = None

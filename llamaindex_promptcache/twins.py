@@ -6,18 +6,21 @@ Rule 2: what cannot be cached comes back as it is, with one warning that says so
 
 import sys
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 try:
     from llama_index.core.llms.structured_llm import StructuredLLM
 except ImportError as error:
     msg = (
-        "`llamaindex_promptcache` needs LlamaIndex: "
-        "pip install 'promptcache[llamaindex-anthropic]'"
+        "`llamaindex_promptcache` needs LlamaIndex: pip install "
+        "'promptcache[llamaindex-anthropic]' or 'promptcache[llamaindex-openai]'"
     )
     raise ImportError(msg) from error
 
+from llamaindex_promptcache.llms.base import PromptCachedLLM
 from promptcache import UnsupportedClientError, is_switched_off
 
 __all__ = ["prompt_cached"]
@@ -25,20 +28,27 @@ __all__ = ["prompt_cached"]
 Llm = TypeVar("Llm")
 
 SUPPORTED = (
-    "Anthropic of LlamaIndex, classes derived from it, and StructuredLLM of these"
+    "Anthropic, OpenAI and OpenAIResponses of LlamaIndex, classes derived from these, "
+    "and StructuredLLM of them"
 )
+
+_MODULES = {
+    "llama_index.llms.anthropic": "llamaindex_promptcache.llms.anthropic",
+    "llama_index.llms.openai": "llamaindex_promptcache.llms.openai",
+}
+"""Of each partner package, where its cached classes are."""
 
 
 def prompt_cached(llm: Llm, prompt_cache: Any = None, *, strict: bool = False) -> Llm:
     """Return the twin of an LLM whose prompts are cached.
 
     The twin is an instance of the same class with clients of its own, which share
-    the connections of the LLM's. With `PROMPTCACHE=off` in the environment the LLM
-    itself is returned.
+    the connections of those that the LLM has made. With `PROMPTCACHE=off` in the
+    environment the LLM itself is returned.
 
     Args:
         llm: An LLM, also one with structured output.
-        prompt_cache: What `PromptCachedAnthropic` takes under this name.
+        prompt_cache: What the cached classes take under this name.
         strict: Raise for an LLM that cannot be cached, instead of warning.
 
     Raises:
@@ -80,20 +90,31 @@ def _twin(llm: Any, prompt_cache: Any) -> Any:
 @lru_cache(maxsize=256)
 def _twin_class(kind: Any) -> Any:
     """Return the cached class of an LLM's class, or None if it cannot be cached."""
-    # An LLM of a partner package is here, so that package is loaded.
-    if "llama_index.llms.anthropic" not in sys.modules:
-        return None
-    from llama_index.llms.anthropic import Anthropic  # noqa: PLC0415
-
-    from llamaindex_promptcache.llms.anthropic import (  # noqa: PLC0415
-        PromptCachedAnthropic,
-    )
-
-    if issubclass(kind, PromptCachedAnthropic):
+    if issubclass(kind, PromptCachedLLM):
         return kind
-    if kind is Anthropic:
-        return PromptCachedAnthropic
-    if issubclass(kind, Anthropic):
-        bases = (PromptCachedAnthropic, kind)
-        return type(f"PromptCached{kind.__name__}", bases, {"__module__": __name__})
+    for stock, cached in _cached_classes():
+        if kind is stock:
+            return cached
+        if issubclass(kind, stock):
+            said = {"__module__": __name__, "__reduce__": _reduced}
+            return type(f"PromptCached{kind.__name__}", (cached, kind), said)
     return None
+
+
+def _cached_classes() -> Iterator[tuple[Any, Any]]:
+    # The partner package of an LLM that is here is loaded; no other one need be.
+    for package, module in _MODULES.items():
+        if sys.modules.get(package) is not None:
+            yield from import_module(module).TWINS.items()
+
+
+def _reduced(twin: Any) -> tuple[Any, ...]:
+    """Pickle an LLM of a class that is made here, and found under no name."""
+    _, kind, *_ = type(twin).__bases__
+    return _blank, (kind,), twin.__getstate__()
+
+
+def _blank(kind: Any) -> Any:
+    """Return an LLM of a made class, to be filled with what was pickled."""
+    twin_class = _twin_class(kind)
+    return twin_class.__new__(twin_class)

@@ -1,17 +1,10 @@
-"""LlamaIndex's `Anthropic`, with its prompts cached.
+"""LlamaIndex's `Anthropic`, with its prompts cached."""
 
-Rule 1: nothing here decides; the client's seam plans, this carries options in and
-receipts out.
-Rule 2: what the parent returns is what the caller gets, with a receipt on it.
-Rule 3: spans and events are the parent's; a method here passes through, unseen.
-"""
-
-from collections.abc import AsyncGenerator, Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 try:
     from llama_index.llms.anthropic import Anthropic
-    from llama_index.llms.anthropic.base import AnthropicChatResponse
 except ImportError as error:
     msg = (
         "`PromptCachedAnthropic` needs the `llamaindex-anthropic` extra: "
@@ -19,50 +12,25 @@ except ImportError as error:
     )
     raise ImportError(msg) from error
 
-from llama_index.core.bridge.pydantic import PrivateAttr
+import anthropic
 from llama_index.core.llms import ChatMessage
-from llama_index.core.prompts import PromptTemplate
-from llama_index.core.types import Model
-from llama_index_instrumentation.dispatcher import (
-    DISPATCHER_SPAN_DECORATED_ATTR,
-    active_instrument_tags,
-)
 
-from llamaindex_promptcache.errors import CallError
-from llamaindex_promptcache.instrumentation import LlmCall, current_call, listen_to
-from llamaindex_promptcache.llms.clients import attached, check_sdk
+from llamaindex_promptcache.errors import UnsupportedSdkError
+from llamaindex_promptcache.instrumentation import LlmCall, current_call
+from llamaindex_promptcache.llms.base import PromptCachedLLM
 from llamaindex_promptcache.llms.marked_system import marked_system
-from llamaindex_promptcache.llms.receipted import (
-    areceipted_steps,
-    receipted,
-    receipted_steps,
-)
-from promptcache import (
-    Call,
-    CallOptions,
-    OptionError,
-    PromptCache,
-    is_switched_off,
-    read_choice,
-)
+from promptcache import Receipt, is_switched_off
 
-__all__ = ["PromptCachedAnthropic"]
+__all__ = ["TWINS", "PromptCachedAnthropic"]
 
-_OPTION = "prompt_cache"
-_RUN = "llamaindex.run_id"
-"""The tag under which the workflow that runs here has its id."""
+SUPPORTED = "anthropic>=0.120,<1"
+FIRST_UNSUPPORTED = 1
+"""The major version of the SDK from which on LlamaIndex's own class fails."""
+
+_USAGE = "usage"
 
 
-Method = TypeVar("Method")
-
-
-def _passing_through(method: Method) -> Method:
-    """Mark a method as one that opens no span of its own: the parent's does."""
-    setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
-    return method
-
-
-class PromptCachedAnthropic(Anthropic):
+class PromptCachedAnthropic(PromptCachedLLM, Anthropic):
     """An `Anthropic` that pays a fraction for prompts that were sent before.
 
     It takes all that `Anthropic` takes, and `prompt_cache=`. Each answer has a receipt
@@ -70,9 +38,7 @@ class PromptCachedAnthropic(Anthropic):
     reads.
     """
 
-    _cache: PromptCache = PrivateAttr()
-    _options: CallOptions = PrivateAttr()
-    _plain_clients: tuple[Any, Any] = PrivateAttr()
+    provider_name: ClassVar[Any] = "anthropic"
 
     def __init__(self, *args: Any, prompt_cache: Any = None, **kwargs: Any) -> None:
         """Make an LLM.
@@ -88,127 +54,17 @@ class PromptCachedAnthropic(Anthropic):
             OptionError: `prompt_cache` is not allowed.
             UnsupportedSdkError: LlamaIndex fails with the installed `anthropic`.
         """
-        super().__init__(*args, **kwargs)
-        self.adopt_clients((self._client, self._aclient), prompt_cache)
+        super().__init__(*args, prompt_cache=prompt_cache, **kwargs)
 
-    @property
-    def plain_clients(self) -> tuple[Any, Any]:
-        """The clients that those of this LLM were made from."""
-        return self._plain_clients
-
-    def adopt_clients(self, clients: tuple[Any, Any], prompt_cache: Any) -> None:
-        """Send through clients like these, attached to the cache of one's choice.
-
-        Raises:
-            OptionError: `prompt_cache` is not allowed.
-            UnsupportedSdkError: LlamaIndex fails with the installed `anthropic`.
-        """
-        self._cache, self._options = read_choice(prompt_cache, provider="anthropic")
-        self._plain_clients = clients
-        if not is_switched_off():
-            check_sdk()
-            listen_to(self._cache)
-        self._client, self._aclient = (attached(it, self._cache) for it in clients)
-
-    @_passing_through
-    def chat(
-        self, messages: Sequence[ChatMessage], **kwargs: Any
-    ) -> AnthropicChatResponse:
-        """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        with self._call(kwargs, messages) as call:
-            response: AnthropicChatResponse = super().chat(messages, **kwargs)
-        return receipted(response, call)
-
-    @_passing_through
-    async def achat(
-        self, messages: Sequence[ChatMessage], **kwargs: Any
-    ) -> AnthropicChatResponse:
-        """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        with self._call(kwargs, messages) as call:
-            response: AnthropicChatResponse = await super().achat(messages, **kwargs)
-        return receipted(response, call)
-
-    @_passing_through
-    def stream_chat(
-        self, messages: Sequence[ChatMessage], **kwargs: Any
-    ) -> Generator[AnthropicChatResponse, None, None]:
-        """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        with self._call(kwargs, messages) as call:
-            stream = super().stream_chat(messages, **kwargs)
-        return receipted_steps(stream, call)
-
-    @_passing_through
-    async def astream_chat(
-        self, messages: Sequence[ChatMessage], **kwargs: Any
-    ) -> AsyncGenerator[AnthropicChatResponse, None]:
-        """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        with self._call(kwargs, messages) as call:
-            stream = await super().astream_chat(messages, **kwargs)
-        return areceipted_steps(stream, call)
-
-    @_passing_through
-    def structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Return what the parent returns; `llm_kwargs` may hold `prompt_cache`."""
-        given = dict(llm_kwargs or {})
-        with self._call(given):
-            found: Model = super().structured_predict(
-                output_cls, prompt, given, **prompt_args
+    def _check(self) -> None:
+        installed = anthropic.__version__
+        if int(installed.partition(".")[0]) >= FIRST_UNSUPPORTED:
+            raise UnsupportedSdkError(
+                sdk="anthropic",
+                installed=installed,
+                supported=SUPPORTED,
+                extra="llamaindex-anthropic",
             )
-        return found
-
-    @_passing_through
-    async def astructured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Model:
-        """Return what the parent returns; `llm_kwargs` may hold `prompt_cache`."""
-        given = dict(llm_kwargs or {})
-        with self._call(given):
-            found: Model = await super().astructured_predict(
-                output_cls, prompt, given, **prompt_args
-            )
-        return found
-
-    @_passing_through
-    def stream_structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> Generator[Any, Any, Any]:
-        """Return what the parent returns; `llm_kwargs` may hold `prompt_cache`."""
-        given = dict(llm_kwargs or {})
-        with self._call(given) as call:
-            stream = super().stream_structured_predict(
-                output_cls, prompt, given, **prompt_args
-            )
-        return receipted_steps(stream, call)
-
-    @_passing_through
-    async def astream_structured_predict(
-        self,
-        output_cls: type[Model],
-        prompt: PromptTemplate,
-        llm_kwargs: dict[str, Any] | None = None,
-        **prompt_args: Any,
-    ) -> AsyncGenerator[Any, Any]:
-        """Return what the parent returns; `llm_kwargs` may hold `prompt_cache`."""
-        given = dict(llm_kwargs or {})
-        with self._call(given) as call:
-            stream = await super().astream_structured_predict(
-                output_cls, prompt, given, **prompt_args
-            )
-        return areceipted_steps(stream, call)
 
     def _get_all_kwargs(self, **kwargs: Any) -> dict[str, Any]:
         # The parent asks inside its span, right before it sends.
@@ -225,14 +81,41 @@ class PromptCachedAnthropic(Anthropic):
     def _call(
         self, kwargs: dict[str, Any], messages: Sequence[ChatMessage] = ()
     ) -> LlmCall:
-        """Take our options off the arguments, and make the call that carries them."""
-        run = active_instrument_tags.get().get(_RUN)
-        identity = CallOptions(conversation=str(run) if run else None)
-        try:
-            said = CallOptions.read(kwargs.pop(_OPTION, None))
-            _, options = read_choice(said, provider="anthropic")
-        except OptionError as error:
-            raise CallError(str(error)) from error
-        call = Call(options, defaults=self._options.over(identity))
-        system = None if is_switched_off() else marked_system(messages)
-        return LlmCall(call, system=system)
+        call = super()._call(kwargs, messages)
+        call.complete_usage = _complete_usage
+        if not is_switched_off():
+            call.system = marked_system(messages)
+        return call
+
+
+TWINS = {Anthropic: PromptCachedAnthropic}
+"""The cached class of each stock class."""
+
+
+def _complete_usage(response: Any, receipt: Receipt) -> None:
+    """Add the cache's tokens to the usage of a stream, which LlamaIndex leaves out.
+
+    It keeps two fields of the event that opens a stream; the one that ends it need
+    not repeat the others.
+    """
+    usage = receipt.usage
+    counts = {
+        "cache_creation_input_tokens": usage.written_tokens,
+        "cache_read_input_tokens": usage.read_tokens,
+    }
+    known = {name: count for name, count in counts.items() if count is not None}
+    message = getattr(response, "message", None)
+    shown = None if message is None else message.additional_kwargs.get(_USAGE)
+    if not isinstance(shown, Mapping):
+        return
+    response.message.additional_kwargs[_USAGE] = {**known, **shown}
+    raw = response.raw if isinstance(response.raw, dict) else {}
+    reported: Any = raw.get(_USAGE)
+    missing = {name: known[name] for name in known if _lacks(reported, name)}
+    if missing:
+        # A copy: the event that it came with belongs to the SDK.
+        raw[_USAGE] = reported.model_copy(update=missing)
+
+
+def _lacks(reported: Any, name: str) -> bool:
+    return hasattr(reported, name) and getattr(reported, name) is None

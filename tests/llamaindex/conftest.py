@@ -11,11 +11,14 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.llms.anthropic import Anthropic
+from llamaindex_paths import ONE_SHOT
+from llamaindex_results import answers_in, bodies, kinds, names, receipted, shape
 from pydantic import Field
 
-from llamaindex_promptcache import PromptCachedAnthropic
+from llamaindex_promptcache import PromptCachedAnthropic, PromptCacheEvent
 from promptcache import PromptCache
 from promptcache.emulator import Emulator
+from promptcache.receipts.events import Settled
 
 # Its minimum is 1,024 tokens, and LlamaIndex asks it for structured output natively.
 MODEL = "claude-sonnet-4-6"
@@ -203,6 +206,25 @@ def told():
     root.event_handlers = before
 
 
+class Keeping(BaseEventHandler):
+    """Keeps our events only: those of errors hold on to the streams they are about."""
+
+    kept: list = Field(default_factory=list)
+
+    def handle(self, event, **kwargs):
+        if isinstance(event, PromptCacheEvent):
+            self.kept.append(event)
+
+
+@pytest.fixture
+def kept():
+    """Return the events of ours."""
+    root, keeping = get_dispatcher(), Keeping()
+    root.add_event_handler(keeping)
+    yield keeping.kept
+    root.event_handlers.remove(keeping)
+
+
 @pytest.fixture
 def opened():
     """Return the spans that LlamaIndex opens in this test, in `names` and `open`."""
@@ -211,6 +233,51 @@ def opened():
     root.span_handlers = [*before, handler]
     yield handler
     root.span_handlers = before
+
+
+@pytest.fixture
+def check(rows_of, events, strip, assert_settled, request):
+    """Return a function that compares what a path did with what the stock one did."""
+
+    def compare(receipts, expected, result):
+        plain_rows, rows = rows_of("plain"), rows_of("cached")
+
+        assert rows
+        assert {row.status for row in rows} == {200}
+        assert len(receipts) == len(rows) == len(plain_rows)
+        assert [type(event) for event in events] == [Settled] * len(rows)
+        assert_settled(receipts, rows)
+        assert {receipt.attempts for receipt in receipts} == {1}
+        assert bodies(rows, strip) == bodies(plain_rows, strip)
+        if not ONE_SHOT.search(request.node.callspec.id):
+            assert sum(row.cache_read_input_tokens for row in rows) > 0
+        assert len(receipted(result)) == answers_in(result)
+        assert shape(result) == shape(expected)
+
+    return compare
+
+
+@pytest.fixture
+def same_traces(told, opened):
+    """Return a function that compares the traces of two kinds of LLM.
+
+    Those of ours have an event more for each receipt, and nothing else.
+    """
+
+    def compare(receipts, mark):
+        stock, ours = told[: mark[0]], told[mark[0] :]
+        extra = [event for event in ours if isinstance(event, PromptCacheEvent)]
+        rest = [event for event in ours if not isinstance(event, PromptCacheEvent)]
+
+        assert kinds(stock) == kinds(rest)
+        assert names(opened.names[: mark[1]]) == names(opened.names[mark[1] :])
+        assert not opened.open
+        told_of = Counter(event.receipt["id"] for event in extra)
+        assert told_of == Counter(receipt.id for receipt in receipts)
+        llms = {event.llm_span_id for event in extra}
+        assert llms <= {id_ for id_ in opened.names if id_.startswith("PromptCached")}
+
+    return compare
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import anthropic
 import pytest
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import ResponseMode
+from llamaindex_ways import CHATS
 
 from llamaindex_promptcache.errors import CallError
 from promptcache import (
@@ -21,33 +22,6 @@ from promptcache.state.history import History
 
 OPTION = "prompt_cache"
 FORBIDDEN = "messages.0.content.0.text.cache_control: Extra inputs are not permitted"
-
-
-async def chatted(llm, prompt, **said):
-    return llm.chat(prompt, **said)
-
-
-async def achatted(llm, prompt, **said):
-    return await llm.achat(prompt, **said)
-
-
-async def streamed(llm, prompt, **said):
-    *_, last = llm.stream_chat(prompt, **said)
-    return last
-
-
-async def astreamed(llm, prompt, **said):
-    *_, last = [chunk async for chunk in await llm.astream_chat(prompt, **said)]
-    return last
-
-
-WAYS = [
-    pytest.param(chatted, id="chat"),
-    pytest.param(achatted, id="achat"),
-    pytest.param(streamed, id="stream_chat"),
-    pytest.param(astreamed, id="astream_chat"),
-]
-STREAMS = WAYS[2:]
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +47,7 @@ def failed(plain, prompt, emulator):
     return by
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CHATS)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -101,7 +75,7 @@ async def test_failures(
     assert not opened.open
 
 
-@pytest.mark.parametrize("way", STREAMS)
+@pytest.mark.parametrize("way", CHATS[2:])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -130,7 +104,7 @@ async def test_broken_stream(
     assert sorted(ours) == sorted([*stock, "PromptCacheEvent"])
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CHATS)
 async def test_refused_markers(way, cached, collecting, prompt, emulator, events):
     """A provider that refuses our markers is asked once more without."""
     emulator.faults.push(Fault(status=400, message=FORBIDDEN, match="cache_control"))
@@ -145,7 +119,7 @@ async def test_refused_markers(way, cached, collecting, prompt, emulator, events
     assert sum(isinstance(event, RetriedUnplanned) for event in events) == 1
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CHATS)
 @pytest.mark.parametrize(
     "fault",
     [
@@ -164,7 +138,7 @@ async def test_retries(fault, way, make_cached, collecting, prompt, emulator):
     assert [receipt.attempts for receipt in receipts] == [fault.times + 1]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CHATS)
 async def test_dropped_usage(way, cached, prompt, emulator):
     """Where a gateway drops the cache's figures they are unknown, not zero."""
     emulator.faults.push(Fault(drop_usage=True))
@@ -175,7 +149,7 @@ async def test_dropped_usage(way, cached, prompt, emulator):
     assert "cache_read_input_tokens" not in usage
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CHATS)
 async def test_error_of_ours(way, make_cached, emulator, prompt, monkeypatch):
     """When planning fails, the request goes out as it was; a strict cache raises."""
 
@@ -202,7 +176,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CHATS)
 @pytest.mark.parametrize(("said", "words"), WRONG)
 async def test_wrong_option_of_a_call(said, words, way, cached, prompt, emulator):
     """A wrong option is refused before anything is sent, by no `ValueError`."""

@@ -105,7 +105,7 @@ def test_copies_are_cached(do, cached, cache, prompt):
     twin = do(cached)
 
     assert type(twin) is PromptCachedAnthropic
-    assert twin._cache is cache
+    assert twin._choice.cache is cache
     assert "prompt_cache" in twin.chat(prompt()).additional_kwargs
 
 
@@ -115,7 +115,7 @@ def test_made_from_a_dict(cached, arguments, emulator, closing):
     given = {**arguments("cached"), "class_name": cached.class_name()}
     llm = closing(PromptCachedAnthropic.from_dict(given, prompt_cache=cache))
 
-    assert llm._cache is cache
+    assert llm._choice.cache is cache
 
 
 def test_arguments_by_position(closing):

@@ -67,7 +67,7 @@ def test_llms_without_a_choice_share_a_cache(make_cached):
     """LLMs that name no cache learn together."""
     one, two = make_cached(prompt_cache=None), make_cached(prompt_cache={"ttl": "1h"})
 
-    assert one._cache is two._cache is default_cache()
+    assert one._choice.cache is two._choice.cache is default_cache()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """What a call leaves behind: a receipt on its answer, an event in its trace."""
 
-import asyncio
 import gc
 
 import pytest
@@ -12,7 +11,8 @@ from llama_index.core.instrumentation.events.llm import (
 )
 from llama_index.core.llms import ChatMessage
 from llama_index.core.prompts import ChatPromptTemplate
-from pydantic import BaseModel, Field
+from llamaindex_ways import CHATS, LEAVING, WAYS, collected_by_python, is_stream
+from pydantic import BaseModel
 
 from llamaindex_promptcache import PromptCacheEvent, prompt_cached
 from promptcache import PromptCache, Receipt
@@ -25,62 +25,6 @@ class Engine(BaseModel):
     """An engine of the museum."""
 
     name: str
-
-
-async def chatted(llm, prompt):
-    return llm.chat(prompt)
-
-
-async def achatted(llm, prompt):
-    return await llm.achat(prompt)
-
-
-async def completed(llm, prompt):
-    return llm.complete(prompt[0].content)
-
-
-async def streamed(llm, prompt):
-    *_, last = llm.stream_chat(prompt)
-    return last
-
-
-async def astreamed(llm, prompt):
-    *_, last = [chunk async for chunk in await llm.astream_chat(prompt)]
-    return last
-
-
-async def stream_completed(llm, prompt):
-    *_, last = llm.stream_complete(prompt[0].content)
-    return last
-
-
-WAYS = [
-    pytest.param(chatted, id="chat"),
-    pytest.param(achatted, id="achat"),
-    pytest.param(completed, id="complete"),
-    pytest.param(streamed, id="stream_chat"),
-    pytest.param(astreamed, id="astream_chat"),
-    pytest.param(stream_completed, id="stream_complete"),
-]
-
-
-class Keeping(BaseEventHandler):
-    """Keeps our events only: those of errors hold on to the streams they are about."""
-
-    kept: list = Field(default_factory=list)
-
-    def handle(self, event, **kwargs):
-        if isinstance(event, PromptCacheEvent):
-            self.kept.append(event)
-
-
-@pytest.fixture
-def kept():
-    """Return the events of ours."""
-    root, keeping = get_dispatcher(), Keeping()
-    root.add_event_handler(keeping)
-    yield keeping.kept
-    root.event_handlers.remove(keeping)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -115,13 +59,12 @@ async def test_event(way, cached, collecting, prompt, kept, opened):
     with collecting() as receipts:
         await way(cached, prompt())
     (event,) = kept
-    is_stream = "stream" in way.__name__
 
     assert event.receipt == receipts[0].as_dict()
     assert event.class_name() == "PromptCacheEvent"
     assert event.model_dump()["class_name"] == "PromptCacheEvent"
     assert event.llm_span_id in opened.names
-    assert event.span_id == (None if is_stream else event.llm_span_id)
+    assert event.span_id == (None if is_stream(way) else event.llm_span_id)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -215,7 +158,7 @@ def test_failed_handler_fails_no_call(cached, prompt):
         root.event_handlers.remove(failing)
 
 
-@pytest.mark.parametrize("way", WAYS[3:5])
+@pytest.mark.parametrize("way", CHATS[2:])
 async def test_stream_shows_cache_tokens(way, cached, plain, prompt, last_row):
     """A stream's usage has the cache's tokens, which LlamaIndex leaves out."""
     await way(cached, prompt())
@@ -233,7 +176,7 @@ async def test_stream_shows_cache_tokens(way, cached, plain, prompt, last_row):
     assert stock["usage"].keys() == {"input_tokens", "output_tokens"}
 
 
-@pytest.mark.parametrize("way", WAYS[3:5])
+@pytest.mark.parametrize("way", CHATS[2:])
 async def test_stream_whose_end_has_no_cache_tokens(
     way, make_plain, cache, prompt, shortened
 ):
@@ -297,60 +240,6 @@ def shortened():
         llm._aclient = llm._aclient.with_middleware(acut)
 
     return shorten
-
-
-async def stream_closed(llm, prompt):
-    stream = llm.stream_chat(prompt)
-    next(stream)
-    stream.close()
-
-
-async def stream_left(llm, prompt):
-    for _ in llm.stream_chat(prompt):
-        break
-
-
-async def astream_closed(llm, prompt):
-    stream = await llm.astream_chat(prompt)
-    await anext(stream)
-    await stream.aclose()
-
-
-async def astream_left(llm, prompt):
-    async for _ in await llm.astream_chat(prompt):
-        break
-
-
-async def astream_cancelled(llm, prompt):
-    async def read():
-        async for _ in await llm.astream_chat(prompt):
-            begun.set()
-            await asyncio.Event().wait()
-
-    begun = asyncio.Event()
-    task = asyncio.create_task(read())
-    await begun.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-LEAVING = [
-    pytest.param(stream_closed, id="stream_chat.close"),
-    pytest.param(stream_left, id="stream_chat.break"),
-    pytest.param(astream_closed, id="astream_chat.aclose"),
-    pytest.param(astream_left, id="astream_chat.break"),
-    pytest.param(astream_cancelled, id="astream_chat.cancel"),
-]
-
-
-async def collected_by_python(receipts):
-    """Let Python collect what was dropped, and the event loop close what was open."""
-    for turn in range(100):
-        if receipts:
-            return
-        if turn % 20 == 0:
-            gc.collect()
-        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("leave", LEAVING)

@@ -139,7 +139,7 @@ def test_twin_of_a_twin_with_another_cache(plain, cache, emulator, prompt, colle
         twin.chat(prompt())
 
     assert len(receipts) == len(others) == 1
-    assert [twin._cache, second._cache] == [cache, other]
+    assert [twin._choice.cache, second._choice.cache] == [cache, other]
 
 
 def test_options_of_a_twin(plain, prompt, markers, last_row):
@@ -164,7 +164,7 @@ def test_options_of_a_twin(plain, prompt, markers, last_row):
 )
 def test_what_cannot_be_cached(other):
     """Something else comes back as it is, with a warning that names what is not."""
-    with pytest.warns(UserWarning, match="supported: Anthropic of LlamaIndex") as found:
+    with pytest.warns(UserWarning, match="supported: Anthropic, OpenAI and") as found:
         assert prompt_cached(other) is other
     with pytest.raises(UnsupportedClientError, match="cannot be cached"):
         prompt_cached(other, strict=True)

@@ -131,6 +131,7 @@ def test_links():
     assert [link for link in links if not (ROOT / link).is_file()] == []
 
 
+@pytest.mark.timeout(400)  # it runs at the emulator's pace, beside whatever else runs
 def test_demo_output():
     """The README shows the shape and the very amounts that the demo prints."""
     *_, command = words(marked("demo-command"))

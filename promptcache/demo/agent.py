@@ -13,14 +13,12 @@ __all__ = [
     "TOOL_DESCRIPTION",
     "TOOL_NAME",
     "TURNS",
-    "WORKLOAD",
     "Turn",
     "script",
     "search",
     "system_prompt",
 ]
 
-WORKLOAD = "stdlib-agent"
 TOOL_NAME = "search_library"
 TOOL_DESCRIPTION = (
     "Search the documentation of Python's standard library by keywords and return the "

@@ -7,14 +7,14 @@ Rule 2: a size is overestimated here, never underestimated.
 from itertools import accumulate
 
 from promptcache import Usage
-from promptcache.demo import agent
+from promptcache.demo import agent, questions
+from promptcache.demo.asked import Workload, provider_of
 from promptcache.demo.errors import DemoError, LimitReachedError
 from promptcache.receipts.prices import GenaiPrices, Prices
 
 __all__ = ["Budget"]
 
-PROVIDER = "anthropic"
-RUNS_PER_FRAMEWORK = 2
+RUNS_PER_CASE = 2
 RESULTS = (agent.RESULT_CHARS,) * (agent.CALLS_PER_QUESTION - 1)
 # English prose has four; code has fewer, and so have newer tokenizers.
 CHARS_PER_TOKEN = 3
@@ -26,24 +26,20 @@ TOOL_TOKENS = 1_000
 class Budget:
     """Counts what all requests cost, and stops before the limit is passed."""
 
-    def __init__(
-        self, model: str, *, limit_usd: float, prices: Prices | None = None
-    ) -> None:
+    def __init__(self, *, limit_usd: float, prices: Prices | None = None) -> None:
         """Start with nothing spent.
 
         Args:
-            model: The model that all requests go to.
-            limit_usd: What all of them together may cost.
+            limit_usd: What all requests together may cost.
             prices: What tokens cost; else the prices that `genai-prices` ships.
         """
         self.limit_usd = limit_usd
         self.spent_usd = 0.0
         """What was billed; of a request without an answer, its worst case."""
-        self._model = model
         self._prices: Prices = GenaiPrices() if prices is None else prices
         self._open_usd = 0.0
 
-    def admit(self, prompt_chars: int) -> None:
+    def admit(self, model: str, prompt_chars: int) -> None:
         """Let a request through.
 
         Raises:
@@ -52,50 +48,56 @@ class Budget:
         """
         tokens = TOOL_TOKENS + prompt_chars // FEWEST_CHARS_PER_TOKEN
         # The dearest that can happen: all of the prompt is written, none read.
-        worst = self.cost(_fullest(tokens, written=tokens))
+        worst = self.cost(model, _fullest(tokens, written=tokens))
         if self.spent_usd + worst > self.limit_usd:
             raise LimitReachedError(limit_usd=self.limit_usd, spent_usd=self.spent_usd)
         self.spent_usd += worst
         self._open_usd = worst
 
-    def settle(self, usage: Usage) -> None:
+    def settle(self, model: str, usage: Usage) -> None:
         """Put what the last request really cost in place of its worst case."""
         if usage.input_tokens is None or usage.output_tokens is None:
             return
-        self.spent_usd += self.cost(usage) - self._open_usd
+        self.spent_usd += self.cost(model, usage) - self._open_usd
         self._open_usd = 0.0
 
-    def cost(self, usage: Usage) -> float:
+    def cost(self, model: str, usage: Usage) -> float:
         """Return what a request costs.
 
         Raises:
             DemoError: The model's price is not known.
         """
-        cost = self._prices.cost(PROVIDER, self._model, usage)
+        cost = self._prices.cost(provider_of(model), model, usage)
         if cost is None:
             raise DemoError(
-                f"The price of `{self._model}` is not known, so no limit can be kept."
+                f"The price of `{model}` is not known, so no limit can be kept."
             )
         return cost.usd
 
-    def highest_cost(self, *, frameworks: int = 1) -> float:
-        """Return what all runs cost with every request made and nothing cached.
-
-        Args:
-            frameworks: How many frameworks the agent runs in.
+    def highest_cost(self, model: str, workload: Workload) -> float:
+        """Return what both runs cost with every request made and nothing read.
 
         Raises:
             DemoError: The model's price is not known.
         """
-        added = [
-            chars // CHARS_PER_TOKEN + agent.MAX_TOKENS
-            for turn in agent.TURNS
-            for chars in (len(turn.question), *RESULTS)
-        ]
         start = TOOL_TOKENS + len(agent.system_prompt("")) // CHARS_PER_TOKEN
-        sizes = (start + grown for grown in accumulate(added))
-        runs = RUNS_PER_FRAMEWORK * frameworks
-        return runs * sum(self.cost(_fullest(size)) for size in sizes)
+        if workload == "stdlib-agent":
+            sizes = [(start + grown, 0) for grown in accumulate(_added())]
+        else:
+            # Here even the provider's own way writes all of each prompt.
+            asked = [len(question) for question, _ in questions.QUESTIONS]
+            sizes = [(start + it // CHARS_PER_TOKEN,) * 2 for it in asked]
+        return RUNS_PER_CASE * sum(
+            self.cost(model, _fullest(size, written=written)) for size, written in sizes
+        )
+
+
+def _added() -> list[int]:
+    return [
+        chars // CHARS_PER_TOKEN + agent.MAX_TOKENS
+        for turn in agent.TURNS
+        for chars in (len(turn.question), *RESULTS)
+    ]
 
 
 def _fullest(input_tokens: int, *, written: int = 0) -> Usage:

@@ -1,41 +1,35 @@
-"""The same conversation twice: as the framework has it, and with the plugin."""
+"""The same work twice: as the framework has it, and with the plugin."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from promptcache import SystemClock
-from promptcache.demo import agent
 from promptcache.demo.budget import Budget
 from promptcache.demo.errors import DemoError
-from promptcache.demo.run import Framework, Meter, Row, Run
+from promptcache.demo.run import Case, Meter, Row, Run
 from promptcache.emulator import Emulator
 
 __all__ = ["emulated_rows", "live_rows"]
 
 
-def emulated_rows(
-    framework: Framework, *, model: str, emulator: Emulator
-) -> Iterator[Row]:
-    """Yield the row of the plain run, then that of the run with the plugin.
+def emulated_rows(case: Case, *, emulator: Emulator) -> Iterator[Row]:
+    """Yield the row of the stock run, then that of the run with the plugin.
 
     Args:
-        framework: What the agent runs in.
-        model: The model's name.
+        case: What is run.
         emulator: A running emulator, without any answers ordered from it.
     """
     clock, url = emulator.clock, emulator.url
     runs = [
-        Run.emulated(model=model, plugin=plugin, clock=clock, url=url)
+        Run.emulated(case, plugin=plugin, clock=clock, url=url)
         for plugin in (False, True)
     ]
     for _ in runs:
-        for answer in agent.script(framework.argument):
+        for answer in case.script():
             emulator.answers.push(answer)
-    return _rows(framework, runs, None)
+    return _rows(runs, None)
 
 
-def live_rows(
-    framework: Framework, *, model: str, key: str, budget: Budget
-) -> Iterator[Row]:
+def live_rows(case: Case, *, key: str, budget: Budget) -> Iterator[Row]:
     """Yield the same rows, with the provider's answers, as far as the budget goes.
 
     Raises:
@@ -44,22 +38,20 @@ def live_rows(
     """
     clock = SystemClock()
     runs = [
-        Run.live(model=model, plugin=plugin, clock=clock, key=key)
-        for plugin in (False, True)
+        Run.live(case, plugin=plugin, clock=clock, key=key) for plugin in (False, True)
     ]
-    return _rows(framework, runs, budget)
+    return _rows(runs, budget)
 
 
-def _rows(
-    framework: Framework, runs: Iterable[Run], budget: Budget | None
-) -> Iterator[Row]:
+def _rows(runs: Sequence[Run], budget: Budget | None) -> Iterator[Row]:
+    # The run with the plugin needs all that the other one needs, and more.
+    runs[-1].case.framework.warm_up(runs[-1])
     for run in runs:
-        framework.warm_up(run)
-        meter = Meter(run.clock, budget=budget)
+        meter = Meter(run, budget=budget)
         try:
-            framework.converse(run, meter)
+            run.case.framework.perform(run, meter)
         except DemoError:
             if meter.answered:
-                yield Row.of(run, meter.answered, framework=framework)
+                yield Row.of(run, meter.answered)
             raise
-        yield Row.of(run, meter.answered, framework=framework)
+        yield Row.of(run, meter.answered)

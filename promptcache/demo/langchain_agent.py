@@ -1,33 +1,37 @@
-"""The demo's agent in LangChain; the only module of the demo that loads it."""
+"""The demo's workloads in LangChain, for a chat model of any provider."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-import anthropic
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
     AgentMiddleware,
     ModelCallLimitMiddleware,
     ToolCallLimitMiddleware,
 )
-from langchain_anthropic import ChatAnthropic
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    SystemMessage,
+)
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
 
-from langchain_promptcache import PromptCachedChatAnthropic
-from promptcache import PromptCache, Receipt, Usage
+from promptcache import Receipt, Usage
 from promptcache.demo import agent
-from promptcache.demo.errors import DemoError
+from promptcache.demo.langchain_models import ask_for_free, chat_model, one_sentence
+from promptcache.demo.questions import QUESTIONS
 from promptcache.demo.run import Framework, Meter, Run
 from promptcache.emulator import Emulator
 
-__all__ = ["LANGCHAIN", "chat_model", "converse", "langchain_agent", "warm_up"]
+__all__ = ["LANGCHAIN", "langchain_agent", "perform", "warm_up"]
 
 STEPS = 60
 """What LangGraph may do for one question; the limits on calls are reached first."""
@@ -40,49 +44,46 @@ def warm_up(run: Run) -> None:
         DemoError: The provider cannot be reached or refuses the key.
     """
     with Emulator() as idle:
-        chat_model(replace(run, key="ws-warm-up", url=idle.url)).invoke("Hello")
-    # Counting tokens is free; a gateway may lack it.
-    with _one_sentence(), suppress(anthropic.NotFoundError):
-        chat_model(run).get_num_tokens_from_messages([HumanMessage("Hello")])
+        ready = replace(run, key="ws-warm-up", url=idle.url)
+        _converse(ready, Meter(run), ["Hello"])
+    ask_for_free(chat_model(run))
 
 
-def converse(run: Run, meter: Meter) -> None:
-    """Ask every question of the workload in one thread.
+def perform(run: Run, meter: Meter) -> None:
+    """Do a run's workload.
 
     Raises:
         DemoError: The provider refused a request, or the meter's budget is used up.
     """
+    with one_sentence():
+        if run.case.workload == "stdlib-agent":
+            _converse(run, meter, [turn.question for turn in agent.TURNS])
+        else:
+            _ask(run, meter, [question for question, _ in QUESTIONS])
+
+
+LANGCHAIN = Framework("langchain", warm_up, perform)
+
+
+def _converse(run: Run, meter: Meter, questions: Sequence[str]) -> None:
     graph = langchain_agent(chat_model(run), session=run.session)
     config = {
         "callbacks": [_Reporter(meter)],
         "configurable": {"thread_id": run.session},
         "recursion_limit": STEPS,
     }
-    with _one_sentence():
-        for turn in agent.TURNS:
-            graph.invoke({"messages": [HumanMessage(turn.question)]}, config)
+    for question in questions:
+        graph.invoke({"messages": [HumanMessage(question)]}, config)
 
 
-LANGCHAIN = Framework("langchain", "anthropic", warm_up, converse)
+def _ask(run: Run, meter: Meter, questions: Sequence[str]) -> None:
+    model, reporter = chat_model(run), _Reporter(meter)
+    prompt = SystemMessage(agent.system_prompt(run.session))
+    for question in questions:
+        model.invoke([prompt, HumanMessage(question)], {"callbacks": [reporter]})
 
 
-def chat_model(run: Run) -> ChatAnthropic:
-    """Return the chat model of a run; with and without the plugin the same one."""
-    given: dict[str, Any] = {
-        "model_name": run.model,
-        "api_key": run.key,
-        "max_tokens": agent.MAX_TOKENS,
-        "streaming": True,
-    }
-    if run.url is not None:
-        given["base_url"] = run.url
-    if not run.plugin:
-        return ChatAnthropic(**given)
-    cache = PromptCache(clock=run.clock)
-    return PromptCachedChatAnthropic(**given, prompt_cache=cache)
-
-
-def langchain_agent(model: ChatAnthropic, *, session: str) -> Any:
+def langchain_agent(model: BaseChatModel, *, session: str) -> Any:
     """Return the agent: one tool, a bounded loop, and a memory of the conversation."""
     tool = StructuredTool.from_function(
         agent.search, name=agent.TOOL_NAME, description=agent.TOOL_DESCRIPTION
@@ -129,7 +130,7 @@ class _Reporter(BaseCallbackHandler):
         **kwargs: Any,  # noqa: ARG002
     ) -> None:
         # The chunk that opens a stream has usage and nothing of the answer.
-        if isinstance(chunk, ChatGenerationChunk) and chunk.message.content:
+        if isinstance(chunk, ChatGenerationChunk) and _says(chunk.message):
             self._meter.token(run_id)
 
     def on_llm_end(
@@ -161,12 +162,9 @@ def usage_of(message: BaseMessage) -> Usage:
     )
 
 
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    try:
-        yield
-    except anthropic.APIError as error:
-        raise DemoError(f"A request failed: {error}") from error
+def _says(chunk: BaseMessage) -> bool:
+    calls = isinstance(chunk, AIMessageChunk) and chunk.tool_call_chunks
+    return bool(chunk.content or calls)
 
 
 def _chars(messages: Sequence[BaseMessage]) -> int:

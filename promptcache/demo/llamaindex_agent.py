@@ -1,12 +1,11 @@
-"""The demo's agent in LlamaIndex; the only module of the demo that loads it."""
+"""The demo's workloads in LlamaIndex, for an LLM of any provider."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import anthropic
 from llama_index.core.agent.workflow import AgentOutput, FunctionAgent
 from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.callbacks import CallbackManager, CBEventType, EventPayload
@@ -16,19 +15,24 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.tools import QueryEngineTool
-from llama_index.llms.anthropic import Anthropic
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from pydantic import ConfigDict
 
-from llamaindex_promptcache import PromptCachedAnthropic
-from promptcache import PromptCache, Receipt, UnsupportedClientError, Usage
+from promptcache import Receipt, Usage
 from promptcache.demo import agent
-from promptcache.demo.errors import DemoError
+from promptcache.demo.llamaindex_models import (
+    LLM,
+    ask_for_free,
+    closed,
+    llm_of,
+    one_sentence,
+)
+from promptcache.demo.questions import QUESTIONS
 from promptcache.demo.run import Framework, Meter, Run
 from promptcache.emulator import Emulator
 
-__all__ = ["LLAMAINDEX", "converse", "function_agent", "llm_of", "warm_up"]
+__all__ = ["LLAMAINDEX", "function_agent", "perform", "warm_up"]
 
 MEMORY_TOKENS = 100_000
 """More than the conversation has, so that nothing of it is dropped."""
@@ -44,68 +48,54 @@ def warm_up(run: Run) -> None:
             does not know the model or fails with the installed SDK.
     """
     llm = llm_of(replace(run, plugin=True))
-    try:
-        _ = llm.metadata
-    except ValueError as error:
-        raise DemoError(f"LlamaIndex knows no model `{run.model}`.") from error
-    idle_run = replace(run, key="ws-warm-up")
     with Emulator() as idle:
-        asyncio.run(_ask(replace(idle_run, url=idle.url), Meter(run.clock), ["Hello"]))
-    # Counting tokens is free; a gateway may lack it.
-    with _one_sentence(), suppress(anthropic.NotFoundError):
-        llm.tokenizer.encode("Hello")
+        ready = replace(run, key="ws-warm-up", url=idle.url)
+        asyncio.run(_converse(ready, Meter(run), ["Hello"]))
+    ask_for_free(llm)
 
 
-def converse(run: Run, meter: Meter) -> None:
-    """Ask every question of the workload in one conversation.
+def perform(run: Run, meter: Meter) -> None:
+    """Do a run's workload.
 
     Raises:
         DemoError: The provider refused a request, or the meter's budget is used up.
     """
-    with _one_sentence():
-        asyncio.run(_ask(run, meter, [turn.question for turn in agent.TURNS]))
+    with one_sentence():
+        if run.case.workload == "stdlib-agent":
+            asyncio.run(_converse(run, meter, [it.question for it in agent.TURNS]))
+        else:
+            asyncio.run(_ask(run, meter, [question for question, _ in QUESTIONS]))
 
 
-LLAMAINDEX = Framework("llamaindex", "anthropic", warm_up, converse, argument="input")
+LLAMAINDEX = Framework("llamaindex", warm_up, perform, argument="input")
 
 
-async def _ask(run: Run, meter: Meter, questions: list[str]) -> None:
+async def _converse(run: Run, meter: Meter, questions: Sequence[str]) -> None:
     llm = llm_of(run)
-    reporter = _Reporter(meter)
-    llm.callback_manager = CallbackManager([reporter])
     chosen = function_agent(llm, session=run.session)
     memory = ChatMemoryBuffer.from_defaults(token_limit=MEMORY_TOKENS)
     try:
-        with _ticking(reporter):
+        with _reporting(llm, meter):
             for question in questions:
                 await chosen.run(question, memory=memory, max_iterations=STEPS)
     finally:
-        # LlamaIndex has no way to close an LLM.
-        llm._client.close()  # noqa: SLF001
-        await llm._aclient.close()  # noqa: SLF001
+        await closed(llm)
 
 
-def llm_of(run: Run) -> Anthropic:
-    """Return the LLM of a run; with and without the plugin the same one.
-
-    Raises:
-        DemoError: LlamaIndex fails with the installed SDK.
-    """
-    given: dict[str, Any] = {
-        "model": run.model,
-        "api_key": run.key,
-        "max_tokens": agent.MAX_TOKENS,
-        "base_url": run.url,
-    }
-    if not run.plugin:
-        return Anthropic(**given)
+async def _ask(run: Run, meter: Meter, questions: Sequence[str]) -> None:
+    llm = llm_of(run)
+    prompt = ChatMessage(role="system", content=agent.system_prompt(run.session))
     try:
-        return PromptCachedAnthropic(**given, prompt_cache=PromptCache(clock=run.clock))
-    except UnsupportedClientError as error:
-        raise DemoError(str(error)) from error
+        with _reporting(llm, meter):
+            for question in questions:
+                asked = [prompt, ChatMessage(role="user", content=question)]
+                async for _ in await llm.astream_chat(asked):
+                    pass
+    finally:
+        await closed(llm)
 
 
-def function_agent(llm: Anthropic, *, session: str) -> FunctionAgent:
+def function_agent(llm: LLM, *, session: str) -> FunctionAgent:
     """Return the agent: a query engine as its tool, and a bounded loop."""
     tool = QueryEngineTool.from_defaults(
         _Library(), name=agent.TOOL_NAME, description=agent.TOOL_DESCRIPTION
@@ -191,9 +181,12 @@ def usage_of(answer: ChatResponse) -> Usage:
     receipt = answer.additional_kwargs.get("prompt_cache")
     if receipt is not None:
         return Receipt.from_metadata(receipt).usage
-    told = answer.raw.get("usage") if isinstance(answer.raw, dict) else None
+    raw = answer.raw
+    told = raw.get("usage") if isinstance(raw, dict) else getattr(raw, "usage", None)
     if told is None:
         return Usage()
+    if hasattr(told, "prompt_tokens"):
+        return _completion_usage(told)
     read = told.cache_read_input_tokens
     written = told.cache_creation_input_tokens
     known = None not in {told.input_tokens, read, written}
@@ -202,6 +195,16 @@ def usage_of(answer: ChatResponse) -> Usage:
         read_tokens=read,
         written_tokens=written,
         output_tokens=told.output_tokens,
+    )
+
+
+def _completion_usage(told: Any) -> Usage:
+    details = told.prompt_tokens_details
+    return Usage(
+        input_tokens=told.prompt_tokens,
+        read_tokens=getattr(details, "cached_tokens", None),
+        written_tokens=getattr(details, "cache_write_tokens", None),
+        output_tokens=told.completion_tokens,
     )
 
 
@@ -218,7 +221,9 @@ class _Ticker(BaseEventHandler):
 
 
 @contextmanager
-def _ticking(reporter: _Reporter) -> Iterator[None]:
+def _reporting(llm: LLM, meter: Meter) -> Iterator[None]:
+    reporter = _Reporter(meter)
+    llm.callback_manager = CallbackManager([reporter])
     root = get_dispatcher()
     ticker = _Ticker(reporter=reporter)
     root.add_event_handler(ticker)
@@ -226,11 +231,3 @@ def _ticking(reporter: _Reporter) -> Iterator[None]:
         yield
     finally:
         root.event_handlers = [it for it in root.event_handlers if it is not ticker]
-
-
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    try:
-        yield
-    except anthropic.APIError as error:
-        raise DemoError(f"A request failed: {error}") from error

@@ -1,25 +1,60 @@
-"""One run of the agent, measured alike whatever framework and plugin it uses."""
+"""One run of a workload, measured alike whatever framework and plugin it uses."""
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
 from uuid import uuid4
 
 from promptcache import Clock, Usage
-from promptcache.demo.agent import WORKLOAD
+from promptcache.demo import agent, questions
+from promptcache.demo.asked import ProviderName, Workload, provider_of
 from promptcache.demo.budget import Budget
+from promptcache.emulator import ToolCall
 from promptcache.receipts.prices import GenaiPrices, Prices
 
-__all__ = ["Answered", "Framework", "Meter", "Row", "Run"]
+__all__ = ["Answered", "Case", "Framework", "Meter", "Row", "Run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework that the workloads run in."""
+
+    name: str
+    warm_up: "Callable[[Run], None]"
+    """Load and connect what the first request would wait for; costs nothing."""
+    perform: "Callable[[Run, Meter], None]"
+    """Do all of a run's workload, and tell the meter of each request."""
+    argument: str = "query"
+    """What the framework calls the one argument of the agent's tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is run without the plugin, and then with it."""
+
+    framework: Framework
+    model: str
+    workload: Workload = "stdlib-agent"
+
+    @property
+    def provider(self) -> ProviderName:
+        """Who is asked."""
+        return provider_of(self.model)
+
+    def script(self) -> Iterator[ToolCall | str]:
+        """Yield what an emulated model says in one run, request by request."""
+        if self.workload == "stdlib-agent":
+            return agent.script(self.framework.argument)
+        return questions.script()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One conversation: where it goes, and whether the plugin plans its requests."""
+    """One run of a case: where it goes, and whether the plugin plans its requests."""
 
-    model: str
+    case: Case
     plugin: bool
     clock: Clock
     session: str
@@ -28,20 +63,25 @@ class Run:
     url: str | None = None
     """The emulator's address; None for the provider's own."""
 
+    @property
+    def model(self) -> str:
+        """The model to ask."""
+        return self.case.model
+
     @classmethod
-    def emulated(cls, *, model: str, plugin: bool, clock: Clock, url: str) -> "Run":
+    def emulated(cls, case: Case, *, plugin: bool, clock: Clock, url: str) -> "Run":
         """Return a run against an emulator, in a workspace of its own."""
         session = uuid4().hex[:12]
-        key = f"ws-{'cached' if plugin else 'plain'}-{session}"
+        key = f"ws-{'plugin' if plugin else 'stock'}-{session}"
         return cls(
-            model=model, plugin=plugin, clock=clock, session=session, key=key, url=url
+            case=case, plugin=plugin, clock=clock, session=session, key=key, url=url
         )
 
     @classmethod
-    def live(cls, *, model: str, plugin: bool, clock: Clock, key: str) -> "Run":
+    def live(cls, case: Case, *, plugin: bool, clock: Clock, key: str) -> "Run":
         """Return a run against the provider."""
         session = uuid4().hex[:12]
-        return cls(model=model, plugin=plugin, clock=clock, session=session, key=key)
+        return cls(case=case, plugin=plugin, clock=clock, session=session, key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +95,9 @@ class Answered:
 class Meter:
     """Takes the time and the tokens of each request, as a framework reports them."""
 
-    def __init__(self, clock: Clock, *, budget: Budget | None = None) -> None:
-        self._clock = clock
+    def __init__(self, run: Run, *, budget: Budget | None = None) -> None:
+        self._clock = run.clock
+        self._model = run.model
         self._budget = budget
         self._started: dict[Hashable, float] = {}
         self._answered: dict[Hashable, Answered] = {}
@@ -73,7 +114,7 @@ class Meter:
             LimitReachedError: It could pass the limit of the budget.
         """
         if self._budget is not None:
-            self._budget.admit(prompt_chars)
+            self._budget.admit(self._model, prompt_chars)
         self._started[call] = self._clock.now()
 
     def token(self, call: Hashable) -> None:
@@ -85,23 +126,9 @@ class Meter:
     def end(self, call: Hashable, usage: Usage) -> None:
         """Note what a request used."""
         if self._budget is not None:
-            self._budget.settle(usage)
+            self._budget.settle(self._model, usage)
         seen = self._answered.get(call, Answered())
         self._answered[call] = replace(seen, usage=usage)
-
-
-@dataclass(frozen=True, slots=True)
-class Framework:
-    """A framework that the agent runs in, and the provider that it calls."""
-
-    name: str
-    provider: str
-    warm_up: Callable[[Run], None]
-    """Load and connect what the first request would wait for; costs nothing."""
-    converse: Callable[[Run, Meter], None]
-    """Ask every question of the workload, and tell the meter of each request."""
-    argument: str = "query"
-    """What the framework calls the one argument of the agent's tool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,24 +151,20 @@ class Row:
 
     @classmethod
     def of(
-        cls,
-        run: Run,
-        answered: Sequence[Answered],
-        *,
-        framework: Framework,
-        prices: Prices | None = None,
+        cls, run: Run, answered: Sequence[Answered], *, prices: Prices | None = None
     ) -> "Row":
         """Return the row of a run; its cost is the sum of each request's cost."""
+        case = run.case
         usages = [request.usage for request in answered]
         total = reduce(add, usages, Usage.zero())
         listed: Prices = GenaiPrices() if prices is None else prices
-        costs = [listed.cost(framework.provider, run.model, it) for it in usages]
+        costs = [listed.cost(case.provider, case.model, it) for it in usages]
         waits = [request.first_token_s for request in answered]
         return cls(
-            framework=framework.name,
-            provider=framework.provider,
-            model=run.model,
-            workload=WORKLOAD,
+            framework=case.framework.name,
+            provider=case.provider,
+            model=case.model,
+            workload=case.workload,
             plugin=run.plugin,
             requests=len(answered),
             input_tokens=total.input_tokens,

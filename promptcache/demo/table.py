@@ -1,68 +1,106 @@
 """The demo's rows as a person reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from promptcache.demo import agent
 from promptcache.demo.library import stdlib
+from promptcache.demo.questions import QUESTIONS
 from promptcache.demo.run import Row
 from promptcache.emulator.machine import Pace
 
-__all__ = ["print_rows", "workload"]
+__all__ = ["introduction", "lines"]
 
-COLUMNS = (
-    "requests",
-    "input",
-    "read",
-    "written",
-    "output",
-    "cost",
-    "first\np50",
-    "token\np95",
+HEADS = (
+    ("", "", "", "", "", "", "", "first", "token"),
+    ("", "calls", "input", "read", "written", "cost", "bill", "p50", "p95"),
 )
+WIDTHS = (12, 6, 9, 9, 9, 9, 6, 8, 8)
+INTRODUCTION = """\
+agent      {turns} questions to an agent in one conversation, whose prompt starts
+           with some {prompt:,} tokens of instructions and whose tool searches
+           {passages} docstrings of this Python's standard library
+questions  {questions} questions, each asked alone, after the same instructions"""
+EXPLAINED = """\
+The second line of a pair is with the plugin; `bill` is its part of the first."""
+ABOUT_OPENAI = """\
+GPT models cache unasked, so an agent that sends its conversation again pays no
+more without the plugin, which adds a cache key and the receipts. From gpt-5.6
+on a prompt is found only up to where another one ended, so single questions are
+written whole and never read; the plugin marks where the instructions end, and
+only these are written. Up to gpt-5.5 writes are free, and not reported."""
 EMULATED = """\
 Emulated: token counts, prices from genai-prices, times in the emulator's clock.
 It takes {first:g} s to the first byte and 1 s more for {pace:,.0f} tokens that are not
 read. At {speed:g} times real time, the client's own work counts {speed:g} times.
-Live: ANTHROPIC_API_KEY=... promptcache demo --live"""
+Live: ANTHROPIC_API_KEY=... OPENAI_API_KEY=... promptcache demo --live"""
 LIVE = "Live: tokens and times as measured, prices from genai-prices."
 UNKNOWN = "?"
 TITLES = {"langchain": "LangChain", "llamaindex": "LlamaIndex"}
+ASKED: Mapping[str, str] = {"stdlib-agent": "agent", "stdlib-questions": "questions"}
 
 
-def workload(model: str) -> str:
-    """Return what is asked, and of whom."""
-    prompt = len(agent.system_prompt("")) // 4
-    return f"""\
-An agent on {model} answers {len(agent.TURNS)} questions in one conversation.
-Its prompt starts with some {prompt:,} tokens of instructions, and its tool searches
-{len(stdlib().passages)} docstrings of this Python's standard library."""
-
-
-def print_rows(rows: Sequence[Row], *, live: bool, speed: float) -> None:
-    """Print a line per run, what the plugin changed, and where the numbers are from."""
-    table = Table(
-        box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False
+def introduction() -> str:
+    """Return what is asked."""
+    return INTRODUCTION.format(
+        turns=len(agent.TURNS),
+        prompt=len(agent.system_prompt("")) // 4,
+        passages=len(stdlib().passages),
+        questions=len(QUESTIONS),
     )
-    table.add_column("")
-    for name in COLUMNS:
-        table.add_column(name, justify="right")
-    lines = []
-    for framework, group in groupby(rows, lambda row: row.framework):
-        title, runs = TITLES.get(framework, framework), list(group)
-        table.add_row(title)
-        for row in runs:
-            table.add_row(*_cells(row))
-        if len(runs) == 2:  # noqa: PLR2004 - a plain run and one with the plugin
-            lines.append(f"{title}\n{_change(*runs)}")
-    # The text is wrapped already, and a terminal may be narrow.
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print("", table, "", sep="\n")
-    console.print("\n\n".join([*lines, LIVE if live else _pace(speed)]))
+
+
+def lines(rows: Sequence[Row], *, live: bool, speed: float) -> Iterator[str]:
+    """Yield a line per run, what they mean, and where the numbers are from."""
+    for head in HEADS:
+        yield _line(head)
+    yield "─" * sum(WIDTHS)
+    for (workload, model), group in groupby(rows, lambda it: (it.workload, it.model)):
+        yield f"{ASKED.get(workload, workload)}, {model}"
+        for _, pair in groupby(group, lambda it: it.framework):
+            yield from _pair(list(pair))
+    yield ""
+    yield EXPLAINED
+    if any(row.provider == "openai" for row in rows):
+        yield ABOUT_OPENAI
+    yield ""
+    yield LIVE if live else _pace(speed)
+
+
+def _pair(runs: Sequence[Row]) -> Iterator[str]:
+    stock = runs[0]
+    for row in runs:
+        title = TITLES.get(row.framework, row.framework)
+        name = "   + plugin" if row.plugin else f"  {title}"
+        yield _line((name, *_cells(row, _bill(stock, row) if row.plugin else "")))
+
+
+def _cells(row: Row, bill: str) -> tuple[str, ...]:
+    tokens = (row.input_tokens, row.read_tokens, row.written_tokens)
+    return (
+        str(row.requests),
+        *(UNKNOWN if count is None else f"{count:,}" for count in tokens),
+        UNKNOWN if row.cost_usd is None else f"${row.cost_usd:.4f}",
+        bill,
+        _seconds(row.ttft_p50_s),
+        _seconds(row.ttft_p95_s),
+    )
+
+
+def _bill(stock: Row, planned: Row) -> str:
+    if planned.cost_usd is None or not stock.cost_usd:
+        return UNKNOWN
+    return f"{planned.cost_usd / stock.cost_usd:.2f}"
+
+
+def _seconds(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} s"
+
+
+def _line(cells: Sequence[str]) -> str:
+    name, *numbers = cells
+    placed = (cell.rjust(w) for cell, w in zip(numbers, WIDTHS[1:], strict=True))
+    return "".join([name.ljust(WIDTHS[0]), *placed]).rstrip()
 
 
 def _pace(speed: float) -> str:
@@ -72,34 +110,3 @@ def _pace(speed: float) -> str:
         pace=pace.prefill_tokens_per_second,
         speed=speed,
     )
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    tokens = (row.input_tokens, row.read_tokens, row.written_tokens, row.output_tokens)
-    return (
-        "  cached" if row.plugin else "  plain",
-        str(row.requests),
-        *(UNKNOWN if count is None else f"{count:,}" for count in tokens),
-        UNKNOWN if row.cost_usd is None else f"${row.cost_usd:.4f}",
-        _seconds(row.ttft_p50_s),
-        _seconds(row.ttft_p95_s),
-    )
-
-
-def _change(plain: Row, cached: Row) -> str:
-    read = ratio = saved = UNKNOWN
-    if cached.read_tokens is not None and cached.input_tokens:
-        read = f"{cached.read_tokens / cached.input_tokens:.1%}"
-    if cached.cost_usd is not None and plain.cost_usd:
-        ratio = f"{cached.cost_usd / plain.cost_usd:.2f}"
-        saved = f"${plain.cost_usd - cached.cost_usd:.4f}"
-    return (
-        f"  Read from the cache: {read} of the input.\n"
-        f"  Bill: {ratio} of the plain one, {saved} saved.\n"
-        f"  First token after {_seconds(cached.ttft_p50_s)} instead of "
-        f"{_seconds(plain.ttft_p50_s)}."
-    )
-
-
-def _seconds(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{value:.2f} s"

@@ -9,9 +9,13 @@ import typer
 from typer.testing import CliRunner
 
 from promptcache import Usage
-from promptcache.demo import agent, cli
+from promptcache.demo import cli, table
+from promptcache.demo.asked import provider_of
 from promptcache.demo.budget import Budget
 from promptcache.demo.errors import LimitReachedError
+from promptcache.demo.langchain_agent import LANGCHAIN
+from promptcache.demo.llamaindex_agent import LLAMAINDEX
+from promptcache.demo.run import Case, Row
 from promptcache.emulator import Emulator, Fault
 from promptcache.receipts.prices import GenaiPrices
 
@@ -22,6 +26,7 @@ pytestmark = [
 ]
 
 MODEL = "claude-sonnet-5-5"
+PATHS = ("/v1/messages", "/v1/chat/completions", "/v1/responses")
 KEYS = [
     "framework",
     "provider",
@@ -53,21 +58,31 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def provider(monkeypatch):
-    """Yield an emulator that stands in for the provider, with a key for it."""
+    """Yield an emulator that stands in for both providers, with keys for them."""
     with Emulator() as emulator:
-        for argument in ("query", "query", "input", "input"):
-            for answer in agent.script(argument):
-                emulator.answers.push(answer)
+        for model, workload in cli.COMPARED:
+            for framework in (LANGCHAIN, LLAMAINDEX):
+                for _ in range(2):
+                    for answer in Case(framework, model, workload).script():
+                        emulator.answers.push(answer, model=model)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", emulator.url)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "ws-live-key")
+        for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
+            monkeypatch.setenv(name, f"{emulator.url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "ws-live-key")
         yield emulator
 
 
+def asked(emulator):
+    """Return the rows of requests that are billed."""
+    return [row for row in emulator.ledger if row.path in PATHS]
+
+
 def billed(emulator):
-    """Return what the requests cost, as the provider's own book has it."""
+    """Return what the requests cost, as the providers' own books have it."""
     costs = [
         GenaiPrices().cost(
-            "anthropic",
+            provider_of(row.model),
             row.model,
             Usage(
                 input_tokens=row.total_input_tokens,
@@ -77,47 +92,118 @@ def billed(emulator):
                 output_tokens=row.output_tokens,
             ),
         )
-        for row in emulator.ledger
-        if row.path == "/v1/messages"
+        for row in asked(emulator)
     ]
     return sum(cost.usd for cost in costs)
 
 
-def test_json(at_once):
-    """`--json` prints, for each framework, a row without the plugin and one with it."""
-    done = run("--json")
-
-    rows = json.loads(done.stdout)
+@pytest.fixture(scope="module")
+def printed():
+    """Run the whole demo once, in no time; return what `--json` printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli, "SPEED", 0.0)
+        done = run("--json")
     assert done.exit_code == 0
-    assert [list(row) for row in rows] == [KEYS] * 4
-    assert [(row["framework"], row["plugin"]) for row in rows] == [
-        ("langchain", False),
-        ("langchain", True),
-        ("llamaindex", False),
-        ("llamaindex", True),
+    return json.loads(done.stdout)
+
+
+def test_json(printed):
+    """`--json` prints, for each case, a row without the plugin and one with it."""
+    assert [list(row) for row in printed] == [KEYS] * 16
+    assert [
+        (row["workload"], row["model"], row["framework"], row["plugin"])
+        for row in printed
+    ] == [
+        (workload, model, framework, plugin)
+        for model, workload in cli.COMPARED
+        for framework in ("langchain", "llamaindex")
+        for plugin in (False, True)
+    ]
+    assert {row["provider"] for row in printed} == {"anthropic", "openai"}
+
+
+def test_table(printed):
+    """The table says what it is, and fits a terminal of 80 columns."""
+    rows = [Row(**row) for row in printed]
+    text = "\n".join([table.introduction(), *table.lines(rows, live=False, speed=10)])
+
+    assert max(map(len, text.splitlines())) <= 80
+    for word in ("LangChain", "LlamaIndex"):
+        assert text.count(word) == len(cli.COMPARED)
+    assert text.count("+ plugin") == 2 * len(cli.COMPARED)
+    for word in ("Emulated", "--live", "GPT models cache unasked"):
+        assert word in text
+
+
+def test_table_of_one_provider(printed):
+    """What is said of OpenAI is left out where it is not asked."""
+    rows = [Row(**row) for row in printed if row["provider"] == "anthropic"]
+
+    assert "GPT" not in "\n".join(table.lines(rows, live=True, speed=1))
+
+
+def test_bill_is_a_part_of_the_stock_one(printed):
+    """The second line of a pair has the share that is left of the first one's cost."""
+    rows = [Row(**row) for row in printed]
+    shares = [
+        f"{planned.cost_usd / stock.cost_usd:.2f}"
+        for stock, planned in zip(rows[::2], rows[1::2], strict=True)
     ]
 
+    lines = map(str.split, table.lines(rows, live=False, speed=1))
+    assert [line[7] for line in lines if line[:1] == ["+"]] == shares
 
-def test_without_llamaindex(at_once, monkeypatch):
-    """Where LlamaIndex is not installed there are LangChain's rows alone."""
-    monkeypatch.setitem(sys.modules, "llama_index.llms.anthropic", None)
-    done = run("--json")
+
+def test_unknown_is_a_question_mark(printed):
+    """What is not reported, and what that leaves unknown, is no number."""
+    nothing = dict.fromkeys(("written_tokens", "cost_usd", "ttft_p50_s"))
+    rows = [Row(**{**row, **nothing}) for row in printed[:2]]
+
+    lines = [line.split() for line in table.lines(rows, live=False, speed=1)]
+    stock, planned = (line for line in lines if "13" in line)
+    assert stock[4:7] == ["?", "?", "?"]
+    assert planned[5:9] == ["?", "?", "?", "?"]
+
+
+@pytest.mark.parametrize(
+    ("model", "workloads"),
+    [
+        pytest.param(MODEL, ["stdlib-agent"], id="claude"),
+        pytest.param("gpt-6.1-sol", ["stdlib-agent", "stdlib-questions"], id="gpt"),
+        pytest.param("gpt-5.6-luna", ["stdlib-agent"], id="another"),
+    ],
+)
+def test_one_model(monkeypatch, model, workloads):
+    """`--model` leaves the others out."""
+    monkeypatch.setattr(cli, "_frameworks", lambda: [LANGCHAIN])
+    asked = []
+    monkeypatch.setattr(
+        cli, "emulated_rows", lambda case, emulator: asked.append(case) or ()
+    )
+
+    assert run("--json", "--model", model).exit_code == 0
+    assert asked == [Case(LANGCHAIN, model, workload) for workload in workloads]
+
+
+def test_prints_a_table(at_once, monkeypatch):
+    """Without `--json` there is what is asked, and the table."""
+    monkeypatch.setattr(cli, "_frameworks", lambda: [LANGCHAIN])
+
+    done = run("--model", MODEL)
+
+    assert done.exit_code == 0
+    assert done.stdout.startswith(table.introduction())
+    assert done.stdout.count("LangChain") == 1
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai"])
+def test_without_llamaindex(at_once, monkeypatch, name):
+    """Where LlamaIndex is not installed whole there are LangChain's rows alone."""
+    monkeypatch.setitem(sys.modules, f"llama_index.llms.{name}", None)
+    done = run("--json", "--model", MODEL)
 
     assert done.exit_code == 0
     assert {row["framework"] for row in json.loads(done.stdout)} == {"langchain"}
-
-
-def test_table(at_once):
-    """The table says what it is, and fits a terminal of 80 columns."""
-    done = run()
-
-    assert done.exit_code == 0
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "…" not in done.stdout
-    for word in ("plain", "cached", "Read from the cache"):
-        assert done.stdout.count(word) >= 2
-    for word in ("LangChain", "LlamaIndex", "Emulated", "--live"):
-        assert word in done.stdout
 
 
 def test_without_langchain():
@@ -136,71 +222,105 @@ def test_without_langchain():
     assert "pip install 'promptcache[all]'" in done.stderr
 
 
-def test_model_without_a_price(at_once):
+@pytest.mark.parametrize("model", ["claude-nobody-1", "gpt-nobody-1"])
+def test_model_without_a_price(at_once, model):
     """A model that nobody knows is emulated; its cost is unknown, not zero."""
-    done = run("--json", "--model", "claude-nobody-1")
+    done = run("--json", "--model", model)
     rows = json.loads(done.stdout)
 
     assert [row["cost_usd"] for row in rows] == [None, None]
     assert rows[1]["read_tokens"] > 0
-    assert done.stderr == "LlamaIndex knows no model `claude-nobody-1`.\n"
+    assert done.stderr == f"LlamaIndex knows no model `{model}`.\n"
 
 
-def test_live_without_a_key():
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        pytest.param((), "ANTHROPIC_API_KEY or OPENAI_API_KEY", id="any"),
+        pytest.param(("--model", MODEL), "ANTHROPIC_API_KEY", id="claude"),
+        pytest.param(("--model", "gpt-5.2"), "OPENAI_API_KEY", id="gpt"),
+    ],
+)
+def test_live_without_a_key(monkeypatch, arguments, needed):
     """`--live` without a key is one sentence."""
-    done = run("--live")
+    for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+
+    done = run("--live", *arguments)
 
     assert done.exit_code == 1
     assert done.stderr == (
-        "`--live` asks the provider and needs ANTHROPIC_API_KEY to be set.\n"
+        f"`--live` asks the provider and needs {needed} to be set.\n"
     )
 
 
 def test_live(provider):
-    """With a key all runs are made, after the highest cost was named."""
+    """With keys all runs are made, after the highest cost was named."""
     done = run("--live", "--json")
 
     rows = json.loads(done.stdout)
-    highest = Budget(MODEL, limit_usd=1.0).highest_cost(frameworks=2)
+    budget = Budget(limit_usd=2.0)
+    highest = [2 * budget.highest_cost(*compared) for compared in cli.COMPARED]
     assert done.exit_code == 0
-    assert f"at most ${highest:.2f}" in done.stderr
-    for plain, cached in (rows[:2], rows[2:]):
-        assert plain["read_tokens"] == 0 < cached["read_tokens"]
-        assert 4 * plain["cost_usd"] < highest < 2.0
+    assert f"at most ${sum(highest):.2f}" in done.stderr
+    for case, most in enumerate(highest):
+        four = rows[4 * case : 4 * case + 4]
+        assert all(row["read_tokens"] > 0 for row in four if row["plugin"])
+        assert sum(row["cost_usd"] for row in four) < most < 2.0
     paid = sum(row["cost_usd"] for row in rows)
-    assert paid == pytest.approx(billed(provider), abs=4e-6)
+    assert paid == pytest.approx(billed(provider), abs=2e-5)
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24, 0.4, 0.5])
+@pytest.mark.parametrize(
+    ("missing", "left"),
+    [
+        pytest.param("ANTHROPIC_API_KEY", "openai", id="openai"),
+        pytest.param("OPENAI_API_KEY", "anthropic", id="anthropic"),
+    ],
+)
+def test_live_with_one_key(provider, monkeypatch, missing, left):
+    """Only providers are asked that there is a key for."""
+    monkeypatch.setattr(cli, "_frameworks", lambda: [LANGCHAIN])
+    monkeypatch.delenv(missing)
+
+    rows = json.loads(run("--live", "--json").stdout)
+
+    assert {row["provider"] for row in rows} == {left}
+    assert {provider_of(row.model) for row in asked(provider)} == {left}
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24, 0.4, 0.5, 0.7])
 def test_limit(provider, limit):
     """The bill never passes the limit, whichever run it ends in."""
     done = run("--live", "--json", "--limit-usd", str(limit))
 
     rows = json.loads(done.stdout)
-    requests = [row for row in provider.ledger if row.path == "/v1/messages"]
     assert done.exit_code == 1
     assert billed(provider) <= limit
-    assert sum(row["requests"] for row in rows) == len(requests)
+    assert sum(row["requests"] for row in rows) == len(asked(provider))
     assert f"limit of ${limit:.2f}" in done.stderr
 
 
-def test_live_model_without_a_price(provider):
+@pytest.mark.parametrize("model", ["claude-nobody-1", "gpt-6.2-sol"])
+def test_live_model_without_a_price(provider, model):
     """Where no price is known no limit can be kept, so nothing is asked."""
-    done = run("--live", "--model", "claude-nobody-1")
+    done = run("--live", "--model", model)
 
     assert done.exit_code == 1
     assert "price" in done.stderr
     assert provider.ledger == []
 
 
-def test_live_refused(provider):
+@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol"])
+def test_live_refused(provider, model):
     """A refusal of the provider is one sentence."""
-    provider.faults.push(Fault(status=401, message="invalid x-api-key"))
+    provider.faults.push(Fault(status=401, message="invalid api key"))
 
-    done = run("--live")
+    done = run("--live", "--model", model)
 
     assert done.exit_code == 1
-    assert "invalid x-api-key" in done.stderr
+    assert done.stderr.count("\n") == 2
+    assert "invalid api key" in done.stderr
 
 
 def test_switched_off(monkeypatch):
@@ -215,13 +335,13 @@ def test_switched_off(monkeypatch):
 
 def test_request_without_an_answer_counts_fully():
     """A budget takes the worst of a request whose usage never came."""
-    budget = Budget(MODEL, limit_usd=0.1)
+    budget = Budget(limit_usd=0.1)
 
-    budget.admit(20_000)
+    budget.admit(MODEL, 20_000)
     worst = budget.spent_usd
-    budget.settle(Usage())
-    budget.admit(20_000)
+    budget.settle(MODEL, Usage())
+    budget.admit(MODEL, 20_000)
 
     assert budget.spent_usd == 2 * worst > 0
     with pytest.raises(LimitReachedError):
-        budget.admit(60_000)
+        budget.admit(MODEL, 60_000)

@@ -173,8 +173,11 @@ def test_servers_may_be_named():
 )
 def test_facts_are_checked(facts):
     """At construction, where the caller sees it."""
-    with pytest.raises(OptionError, match="facts"):
+    with pytest.raises(OptionError, match="facts") as caught:
         PromptCache(facts=facts)
+
+    assert next(iter(facts)) in str(caught.value)
+    assert "azure" in caught.value.allowed or "breakpoints" in caught.value.allowed
 
 
 @pytest.mark.parametrize(

@@ -212,13 +212,13 @@ def check_facts(facts: Facts) -> None:
     Raises:
         OptionError: A row has a field that is not known, or names no host.
     """
-    errors: list[OptionError] = []
     for name in facts:
-        errors = []
+        errors: list[OptionError] = []
         for provider in get_args(ProviderName):
             try:
                 provider_named(provider).rules(name, name, facts)
             except OptionError as error:
                 errors.append(error)
         if len(errors) == len(get_args(ProviderName)):
-            raise errors[0]
+            allowed = "; or ".join(error.allowed for error in errors)
+            raise OptionError("facts", {name: dict(facts[name])}, allowed)

@@ -34,7 +34,10 @@ ACTING = (
     "promptcache.receipts.otel",
     "promptcache.receipts.report",
     "promptcache.providers",
-    "promptcache.providers.*",
+    "promptcache.providers.anthropic",
+    "promptcache.providers.gemini",
+    "promptcache.providers.openai",
+    "promptcache.providers.streams",
     "promptcache.providers.*.keeper",
     "promptcache.providers.*.remote",
     "promptcache.providers.*.remote_legacy",
@@ -63,7 +66,7 @@ HANDED = (
     "promptcache.providers.streams",
 )
 # What the providers share, beside them.
-SHARED = ("streams",)
+SHARED = ("rows", "streams")
 CLOCKS = ("promptcache.clock", "promptcache.emulator.clock")
 # What is written against the public names, as a user would.
 FACADES = (

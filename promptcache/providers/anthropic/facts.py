@@ -5,11 +5,11 @@ Rule 2: what no source states is absent here and a setting elsewhere.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from promptcache.errors import OptionError
+from promptcache.providers.rows import laid_over
 
 __all__ = [
     "DIRECT",
@@ -94,6 +94,9 @@ _ROWS = (
     ModelFacts("claude-3-5-haiku", 2048),
 )
 
+_FIELDS = "minimum_tokens, mid_conversation_system"
+"""What an override may say."""
+
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
 
 DIRECT = HostFacts("anthropic", collapses_tool_runs=True, diagnostics=True)
@@ -128,20 +131,14 @@ def model_facts(
     Raises:
         OptionError: An override names a field that no row has.
     """
-    name = _row_name(model, {*MODELS, *(overrides or ())})
+    said = overrides or {}
+    name = _row_name(model, {*MODELS, *said})
     row = MODELS.get(name) or ModelFacts(
         name=model,
         minimum_tokens=max(row.minimum_tokens for row in _ROWS),
-        assumed=name not in (overrides or {}),
+        assumed=name not in said,
     )
-    fields = (overrides or {}).get(name)
-    if not fields:
-        return row
-    try:
-        return replace(row, **fields)
-    except TypeError as error:
-        allowed = "minimum_tokens, mid_conversation_system"
-        raise OptionError("facts", dict(fields), allowed) from error
+    return laid_over(row, said.get(name, {}), _FIELDS)
 
 
 def _row_name(model: str, names: set[str]) -> str:

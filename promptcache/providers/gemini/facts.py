@@ -6,11 +6,12 @@ Rule 2: what no source states is absent here and a setting elsewhere.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal, TypeAlias
 
 from promptcache.errors import OptionError
+from promptcache.providers.rows import laid_over, model_rows
 
 __all__ = [
     "ALIASES",
@@ -164,6 +165,12 @@ _ROWS = (
     _older("gemini-2.5-flash-lite", 1.0),
 )
 
+_FIELDS = (
+    "implicit_minimum, explicit_minimum, measured_minimum, explicit, storage_price, "
+    "storage_price_changes"
+)
+"""What an override may say."""
+
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
 
 ALIASES: Mapping[str, str] = {
@@ -193,12 +200,7 @@ def model_facts(
     Raises:
         OptionError: An override names a field that no row has.
     """
-    # A row that says what a server is belongs to no model.
-    overrides = {
-        name: fields
-        for name, fields in (overrides or {}).items()
-        if "host" not in fields
-    }
+    overrides = model_rows(overrides)
     name = _row_name(model, {*MODELS, *overrides})
     row = MODELS.get(name) or ModelFacts(
         name=model,
@@ -207,20 +209,20 @@ def model_facts(
         explicit=False,
         assumed=name not in overrides,
     )
-    fields = dict(overrides.get(name, {}))
+    return laid_over(row, _priced(overrides.get(name, {})), _FIELDS)
+
+
+def _priced(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an override whose changes of price, if it has any, are pairs."""
     if "storage_price" in fields:
-        fields.setdefault("storage_price_changes", ())
+        fields = {"storage_price_changes": (), **fields}
+    if "storage_price_changes" not in fields:
+        return fields
     try:
-        if "storage_price_changes" in fields:
-            changes = fields["storage_price_changes"]
-            fields["storage_price_changes"] = tuple((day, it) for day, it in changes)
-        return replace(row, **fields)
+        changes = tuple((day, price) for day, price in fields["storage_price_changes"])
     except (TypeError, ValueError) as error:
-        allowed = (
-            "implicit_minimum, explicit_minimum, measured_minimum, explicit, "
-            "storage_price, storage_price_changes"
-        )
-        raise OptionError("facts", dict(overrides.get(name, {})), allowed) from error
+        raise OptionError("facts", dict(fields), _FIELDS) from error
+    return {**fields, "storage_price_changes": changes}
 
 
 def _row_name(model: str, names: set[str]) -> str:

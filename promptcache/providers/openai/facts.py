@@ -5,11 +5,12 @@ Rule 2: what no source states is absent here and a setting elsewhere.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
 from promptcache.errors import OptionError
+from promptcache.providers.rows import laid_over, model_rows
 
 __all__ = [
     "CHAT_TTLS",
@@ -196,6 +197,12 @@ _ROWS = (
     ),
 )
 
+_FIELDS = (
+    "breakpoints, minimum_tokens, interval, retention, requests_per_minute, "
+    "effort_updates"
+)
+"""What an override may say of a model."""
+
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
 
 HOSTS: Mapping[str, HostFacts] = {
@@ -277,30 +284,15 @@ def model_facts(
     Raises:
         OptionError: An override names a field that no row has.
     """
-    # A row that says what a server is belongs to no model.
-    overrides = {
-        name: fields
-        for name, fields in (overrides or {}).items()
-        if "host" not in fields
-    }
-    name = _row_name(model, {*MODELS, *overrides})
+    said = model_rows(overrides)
+    name = _row_name(model, {*MODELS, *said})
     row = MODELS.get(name) or ModelFacts(
         name=model,
         minimum_tokens=max(row.minimum_tokens for row in _ROWS),
         interval=max(row.interval for row in _ROWS),
-        assumed=name not in overrides,
+        assumed=name not in said,
     )
-    fields = overrides.get(name)
-    if not fields:
-        return row
-    try:
-        return replace(row, **fields)
-    except TypeError as error:
-        allowed = (
-            "breakpoints, minimum_tokens, interval, retention, requests_per_minute, "
-            "effort_updates"
-        )
-        raise OptionError("facts", dict(fields), allowed) from error
+    return laid_over(row, said.get(name, {}), _FIELDS)
 
 
 def _row_name(model: str, names: set[str]) -> str:

@@ -2,13 +2,17 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from promptcache.emulator import Emulator
 
 # A developer's own switches, keys and tracing reach no test.
 _THEIRS = (
     "ANTHROPIC_",
     "AZURE_OPENAI_",
     "LANGCHAIN_",
+    "LC_OUTPUT_",
     "LANGSMITH_",
     "GEMINI_",
     "GOOGLE_",
@@ -22,3 +26,23 @@ for _name in tuple(os.environ):
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Return the one emulator that most tests share."""
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def emulator(server):
+    """Return an emulator that remembers nothing; its clock stands still."""
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def events():
+    """Return what the cache has told its listener so far."""
+    return []

@@ -8,32 +8,12 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from langchain_promptcache import PromptCachedChatAnthropic
 from promptcache import PromptCache
-from promptcache.emulator import Emulator
 
 # Its minimum is 1,024 tokens, and stock LangChain forces tools on it without a warning.
 MODEL = "claude-sonnet-4-6"
 
 # About 2,000 tokens, so that the head alone is long enough to be cached.
 SYSTEM = "You are a careful clerk of a railway museum. " * 180
-
-
-@pytest.fixture(scope="session")
-def server():
-    with Emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def emulator(server):
-    """Return an emulator that remembers nothing; its clock stands still."""
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def events():
-    """Return what the cache has told its listener so far."""
-    return []
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """What goes wrong on the way: the caller sees what a stock model would have shown."""
 
-import asyncio
-import gc
-
 import anthropic
 import pytest
+from langchain_leaving import LEAVING, collected_by_python
 
 from promptcache import PromptCache, PromptCacheError, Receipt
 from promptcache.emulator import Fault
@@ -240,66 +238,7 @@ async def test_dropped_usage(way, cached, cache, prompt, emulator, events, rows_
     assert [type(event) for event in events] == [UsageMissing, Settled]
 
 
-async def collected_by_python(receipts):
-    """Let Python collect what was dropped, and the event loop close what was open."""
-    for turn in range(100):
-        if receipts:
-            return
-        if turn % 20 == 0:
-            gc.collect()
-        await asyncio.sleep(0)
-
-
-async def stream_closed(model, prompt):
-    stream = model.stream(prompt)
-    next(stream)
-    next(stream)
-    stream.close()
-
-
-async def stream_left(model, prompt):
-    for number, _ in enumerate(model.stream(prompt)):
-        if number:
-            break
-
-
-async def astream_closed(model, prompt):
-    stream = model.astream(prompt)
-    await anext(stream)
-    await anext(stream)
-    await stream.aclose()
-
-
-async def astream_left(model, prompt):
-    async for chunk in model.astream(prompt):
-        if chunk.content:
-            break
-
-
-async def astream_cancelled(model, prompt):
-    async def read():
-        async for chunk in model.astream(prompt):
-            if chunk.content:
-                begun.set()
-                await asyncio.Event().wait()
-
-    begun = asyncio.Event()
-    task = asyncio.create_task(read())
-    await begun.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-@pytest.mark.parametrize(
-    "leave",
-    [
-        pytest.param(stream_closed, id="stream.close"),
-        pytest.param(stream_left, id="stream.break"),
-        pytest.param(astream_closed, id="astream.aclose"),
-        pytest.param(astream_left, id="astream.break"),
-        pytest.param(astream_cancelled, id="astream.cancel"),
-    ],
-)
+@pytest.mark.parametrize("leave", LEAVING)
 async def test_stream_left_early(leave, cached, cache, prompt, rows_of):
     """A stream that is not read to its end is settled, with what is known by then."""
     with cache.collect() as collected:

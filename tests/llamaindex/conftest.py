@@ -17,7 +17,6 @@ from pydantic import Field
 
 from llamaindex_promptcache import PromptCachedAnthropic, PromptCacheEvent
 from promptcache import PromptCache
-from promptcache.emulator import Emulator
 from promptcache.receipts.events import Settled
 
 # Its minimum is 1,024 tokens, and LlamaIndex asks it for structured output natively.
@@ -31,25 +30,6 @@ NODES = [
     TextNode(id_=f"node-{number}", text=f"The T {number} was built in 1911. " * 60)
     for number in range(9, 13)
 ]
-
-
-@pytest.fixture(scope="session")
-def server():
-    with Emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def emulator(server):
-    """Return an emulator that remembers nothing; its clock stands still."""
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def events():
-    """Return what the cache has told its listener so far."""
-    return []
 
 
 @pytest.fixture

@@ -3,24 +3,6 @@
 import pytest
 
 from promptcache import PromptCache
-from promptcache.emulator import Emulator
-
-
-@pytest.fixture(scope="session")
-def server():
-    with Emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def emulator(server):
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def events():
-    return []
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ class Marks:
         mode = outline.mode or _mode(outline, past, tail)
         whole = outline.automatic or ttl or lives.tail or rules.ttls[0]
         whole = whole if whole in rules.ttls else rules.ttls[0]
-        marks = cls(mode=mode, ttl=whole, notes=())
+        marks = cls(mode=mode, ttl=whole)
         if mode == "implicit" and outline.implicit >= 0:
             marks.automatic = whole
         for position, own in outline.markers.items():

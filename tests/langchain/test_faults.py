@@ -2,6 +2,7 @@
 
 import anthropic
 import pytest
+from langchain_asking import STREAMS, WAYS
 from langchain_leaving import LEAVING, collected_by_python
 
 from promptcache import PromptCache, PromptCacheError, Receipt
@@ -11,33 +12,6 @@ from promptcache.state.history import History
 
 OPTION = "prompt_cache"
 FORBIDDEN = "messages.0.content.0.text.cache_control: Extra inputs are not permitted"
-
-
-async def invoked(model, prompt):
-    return model.invoke(prompt)
-
-
-async def ainvoked(model, prompt):
-    return await model.ainvoke(prompt)
-
-
-async def streamed(model, prompt):
-    first, *rest = model.stream(prompt)
-    return sum(rest, first)
-
-
-async def astreamed(model, prompt):
-    first, *rest = [chunk async for chunk in model.astream(prompt)]
-    return sum(rest, first)
-
-
-WAYS = [
-    pytest.param(invoked, id="invoke"),
-    pytest.param(ainvoked, id="ainvoke"),
-    pytest.param(streamed, id="stream"),
-    pytest.param(astreamed, id="astream"),
-]
-STREAMS = WAYS[2:]
 
 
 @pytest.fixture

@@ -6,28 +6,25 @@ Rule 3: no lock is held over I/O, and nothing here waits.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from functools import partial
 from threading import Lock, Thread
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptcache.clock import Clock, SystemClock
-from promptcache.errors import (
-    OptionError,
-    PlanningError,
-    PromptCacheError,
-    UnreadableBodyError,
-)
+from promptcache.errors import PlanningError, PromptCacheError, UnreadableBodyError
 from promptcache.factsfile import read_facts
+from promptcache.flow import Aside, Flow
+from promptcache.holdings import Holdings, read_secret
 from promptcache.interrupts import undisturbed
-from promptcache.options import CallOptions, current_options
-from promptcache.outline import Outline, Trail
-from promptcache.planning.keys import conversation_digest
-from promptcache.planning.plan import Plan, plan
+from promptcache.limits import Limits
+from promptcache.options import current_options
+from promptcache.planner import Planner
+from promptcache.planning.plan import Plan
 from promptcache.planning.policies import Policy
-from promptcache.prepared import Answer, Prepared, described, receipt_for
+from promptcache.prepared import Answer, Prepared, receipt_for
 from promptcache.providers import (
     Client,
     Facts,
@@ -40,10 +37,10 @@ from promptcache.providers import (
 from promptcache.receipts.collect import active_collectors, collecting, deliver
 from promptcache.receipts.events import (
     BodyUnreadable,
+    CacheCreated,
+    CacheEnded,
     Event,
     Listener,
-    MarkersChanged,
-    ModelAssumed,
     PlanningFailed,
     RetriedUnplanned,
     Settled,
@@ -56,33 +53,35 @@ from promptcache.receipts.prices import GenaiPrices, Prices
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
-from promptcache.state.answers import Answers
-from promptcache.state.history import History
-from promptcache.state.rates import Rates
-from promptcache.state.refusals import Refusals
-from promptcache.state.trails import Trails
+from promptcache.state.stores import Store
 from promptcache.switch import is_switched_off
 from promptcache.ttl import Ttl
 
-__all__ = ["PromptCache"]
+if TYPE_CHECKING:
+    from promptcache.providers.gemini.keeper import Keeper
+    from promptcache.providers.gemini.remote import Remote
 
-_MAX_ASSUMED = 1_000
+__all__ = ["PromptCache"]
 
 
 class PromptCache:
     """Plans the prompt caching of every request that passes, and writes receipts.
 
     One instance serves any number of models, clients, threads and event loops, and
-    learns from all of them; tenants are kept apart. It sends no request of its own.
+    learns from all of them; tenants are kept apart. It sends no request of its own,
+    except for Gemini's cached contents, within `limits`.
     """
 
     def __init__(
         self,
         policy: Policy | str = "auto",
         *,
+        store: Store | str | None = None,
         listeners: Iterable[Listener] = (),
+        limits: Limits | None = None,
         prices: Prices | None = None,
         facts: Facts | None = None,
+        secret: bytes | str | None = None,
         diagnose: bool = False,
         strict: bool = False,
         clock: Clock | None = None,
@@ -91,10 +90,16 @@ class PromptCache:
 
         Args:
             policy: What makes plans, or its name.
+            store: Where handles of Gemini's cached contents are kept, or its URL; else
+                a file in the user's cache directory.
             listeners: Told of every event, first of all of every receipt.
+            limits: What cached contents may cost; else 8 that live, and 0.10 US
+                dollars an hour.
             prices: What tokens cost; else the prices that `genai-prices` ships.
             facts: Provider rules by model name, laid over those that ship and
                 those in the file that `PROMPTCACHE_FACTS` names.
+            secret: Key of the digests in the store; else that of `PROMPTCACHE_SECRET`
+                or the store's own.
             diagnose: Ask the provider why a prefix was missed, where it can tell; the
                 receipt's notes have its reason.
             strict: Raise our own errors instead of sending unplanned requests.
@@ -107,19 +112,19 @@ class PromptCache:
         self.diagnose = diagnose
         self.strict = strict
         self.clock: Clock = SystemClock() if clock is None else clock
-        self._prices: Prices = GenaiPrices() if prices is None else prices
+        self.limits = Limits() if limits is None else limits
+        self.prices: Prices = GenaiPrices() if prices is None else prices
         laid_over = {**read_facts(os.environ.get("PROMPTCACHE_FACTS")), **(facts or {})}
         self.facts: Facts = MappingProxyType(laid_over)
         check_facts(self.facts)
+        self.secret = read_secret(secret)
         self._listeners = Listeners((LoggingListener(), *listeners))
-        self._history = History()
-        self._answers = Answers()
-        self._trails = Trails()
-        self._rates = Rates()
-        self._refusals = Refusals()
+        self._planner = Planner(
+            self.policy, facts=self.facts, diagnose=diagnose, tell=self._listeners
+        )
+        self._holdings = Holdings(store, tell=self._listeners)
         self._report = Report()
         self._lock = Lock()
-        self._assumed: set[str] = set()
         self._prices_loading = False
 
     def __copy__(self) -> "PromptCache":
@@ -135,6 +140,10 @@ class PromptCache:
 
         The client that is passed in stays as it is; both share one connection pool.
         With `PROMPTCACHE=off` in the environment, the client itself is returned.
+
+        Attaching a Gemini client chooses cached contents: what comes again is kept at
+        the provider under a name where that pays, which costs storage by the hour,
+        within `limits`. `gemini_caches=False`, as an option, leaves implicit caching.
 
         Raises:
             UnsupportedClientError: It is of no SDK that is supported.
@@ -196,9 +205,31 @@ class PromptCache:
         Raises:
             OptionError: It is the given one, or one that the policy names.
         """
-        for asked in (ttl, *self.policy.ttls):
-            if asked is not None and asked not in provider.ttls:
-                raise OptionError("ttl", asked, ", ".join(provider.ttls))
+        self._planner.check_ttl(ttl, provider)
+
+    @property
+    def store(self) -> Store:
+        """Where handles are kept; opened at its first use."""
+        return self._holdings.store
+
+    @property
+    def keeper(self) -> "Keeper":
+        """What keeps Gemini's cached contents; made at its first use."""
+        return self._holdings.keeper(self)
+
+    def tell(self, event: Event) -> None:
+        """Tell the listeners of something, and count what it cost."""
+        if isinstance(event, CacheCreated):
+            self._report.add_storage(event.provider, event.model, 0.0, event.cost_usd)
+        elif isinstance(event, CacheEnded):
+            self._report.add_storage(
+                event.provider, event.model, event.token_hours, event.cost_usd
+            )
+        self._listeners(event)
+
+    def close(self) -> None:
+        """End what was begun for Gemini; models that are attached go on working."""
+        self._holdings.close()
 
     def prepare(self, request: Request) -> Prepared:
         """Plan a request that is about to be sent.
@@ -219,12 +250,54 @@ class PromptCache:
         name, model = request.provider.name, request.model or None
         with undisturbed():
             try:
-                self._plan(prepared)
+                self._planner.plan(prepared)
             except UnreadableBodyError as error:
                 self._fail(error, BodyUnreadable(name, model, error.why), prepared)
             except Exception as error:  # noqa: BLE001 - the call survives any error
                 self._fail(error, PlanningFailed.of(name, model, error), prepared)
         return prepared
+
+    def place(self, prepared: Prepared, remote: "Callable[[], Remote]") -> Flow[None]:
+        """Have a request name a cached content, where there is one or ought to be.
+
+        Args:
+            prepared: A request whose body names none yet.
+            remote: Returns what reaches the cached contents of the request's client.
+
+        Raises:
+            PlanningError: That failed, and the cache is strict.
+        """
+        allowed = prepared.options.gemini_caches is not False
+        if prepared.policy == "off" or prepared.outline is None or not allowed:
+            return
+        try:
+            if not self._holdings.has_keeper:
+                # The first one opens the store.
+                yield Aside(lambda: self.keeper)
+            yield from self.keeper.place(prepared, remote())
+        except Exception as error:  # noqa: BLE001 - the call survives any error
+            prepared.leave()
+            name, model = prepared.request.provider.name, prepared.request.model
+            self._fail(error, PlanningFailed.of(name, model, error), prepared)
+
+    def lost(self, prepared: Prepared, status: int, message: str) -> Flow[bool]:
+        """Take note of a refusal; tell whether to send the whole request now.
+
+        Args:
+            prepared: What was refused.
+            status: The HTTP status.
+            message: The text of the refusal.
+        """
+        if prepared.placement is None:
+            return False
+        try:
+            lost = partial(self.keeper.lost, prepared, status, message)
+            return bool((yield Aside(lost)))
+        except Exception as error:  # noqa: BLE001 - the call survives any error
+            prepared.leave()
+            name, model = prepared.request.provider.name, prepared.request.model
+            self._listeners(PlanningFailed.of(name, model, error))
+            return True
 
     def refuse(self, prepared: Prepared, status: int, message: str) -> bool:
         """Take note of a refusal; tell whether to send the request unplanned now."""
@@ -234,10 +307,9 @@ class PromptCache:
         provider, built = request.provider, request.body
         if not provider.is_our_fault(status, message, built=built, sent=prepared.body):
             return False
-        self._refusals.note(self._key(request), now=self.clock.now())
-        prepared.body = request.body
+        self._planner.note_refusal(request, now=self.clock.now())
+        prepared.leave()
         prepared.plan = Plan(notes=("refused",))
-        prepared.breakpoints = ()
         self._listeners(RetriedUnplanned(provider.name, request.model, status, message))
         return True
 
@@ -276,58 +348,10 @@ class PromptCache:
                 event = PlanningFailed.of(name, prepared.request.model, error)
                 self._listeners(event)
 
-    def _plan(self, prepared: Prepared) -> None:
-        request, options = prepared.request, prepared.options
-        provider = request.provider
-        rules, known = provider.rules(request.model, request.host, self.facts)
-        prepared.facts_known = known
-        if not known:
-            self._note_assumed(request)
-        self.check_ttl(options.ttl, provider)
-        trail = None
-        if request.follows is not None:
-            trail = self._trails.before(options.tenant, request.follows)
-        outline = provider.outline(
-            request.body, host=request.host, tenant=options.tenant, trail=trail
-        )
-        now = prepared.started
-        past = self._history.past(outline, now=now)
-        decided, body = Plan(), request.body
-        refused = self._refusals.holds(self._key(request), now=now)
-        if prepared.policy != "off" and not refused:
-            if rules.requests_per_minute is not None and outline.head_key:
-                shards = self._rates.shards(
-                    outline.head_key,
-                    conversation_digest(outline, options),
-                    per_minute=rules.requests_per_minute,
-                    now=now,
-                )
-                past = replace(past, shards=shards)
-            decided = plan(
-                outline, rules=rules, policy=self.policy, past=past, options=options
-            )
-            body = provider.apply(request.body, outline, decided)
-            if options.stream_usage:
-                body = provider.metered(body)
-            if self.diagnose:
-                previous = self._answers.before(outline, _conversation(options))
-                body = provider.asked(
-                    body, previous, host=request.host, overrides=self.facts
-                )
-        if self.diagnose or provider.keeps_trails:
-            prepared.outline = outline
-        self._history.record(outline, decided, past, now=now)
-        prepared.breakpoints = described(outline, decided)
-        # Last, and together: whatever fails before leaves the request unplanned.
-        prepared.plan, prepared.body = decided, body
-        if decided.dropped or decided.shortened:
-            changed = (decided.dropped, decided.shortened)
-            self._listeners(MarkersChanged(provider.name, request.model, *changed))
-
     def _settle(self, prepared: Prepared, answer: Answer, *, is_told: bool) -> None:
         request, usage = prepared.request, answer.usage
         name = request.provider.name
-        cost = self._prices.cost(
+        cost = self.prices.cost(
             name,
             answer.model or request.model,
             usage,
@@ -336,32 +360,24 @@ class PromptCache:
         )
         receipt = receipt_for(prepared, answer, cost, now=self.clock.now())
         prepared.receipt = receipt
-        if prepared.outline is not None and answer.id is not None:
-            self._note_answer(prepared, prepared.outline, answer.id)
+        if answer.id is not None:
+            self._planner.note_answer(prepared, answer.id)
         deliver(receipt, prepared.collectors, owner=self)
         self._report.add(receipt)
         if usage.input_tokens is None:
             why = "it is incomplete" if is_told else "no usage was reported"
             self._listeners(UsageMissing(name, request.model, why))
         self._listeners(Settled(receipt))
-
-    def _note_answer(self, prepared: Prepared, outline: Outline, answer: str) -> None:
-        tenant = prepared.options.tenant
-        if self.diagnose:
-            conversation = _conversation(prepared.options)
-            self._answers.note(outline, conversation, answer)
-        if prepared.request.provider.keeps_trails:
-            digest = outline.digest_before(outline.length)
-            trail = Trail(digest, outline.total_tokens, prepared.plan.key)
-            self._trails.note(tenant, answer, trail)
+        if prepared.placement is not None:
+            prepared.placement.settled(receipt)
 
     def _load_prices(self) -> None:
         """Read the price list once, aside: half a second that no answer waits for."""
         with self._lock:
-            if self._prices_loading or not isinstance(self._prices, GenaiPrices):
+            if self._prices_loading or not isinstance(self.prices, GenaiPrices):
                 return
             self._prices_loading = True
-        Thread(target=self._prices.load, name="promptcache-prices", daemon=True).start()
+        Thread(target=self.prices.load, name="promptcache-prices", daemon=True).start()
 
     def _fail(self, error: Exception, event: Event, prepared: Prepared) -> None:
         self._listeners(event)
@@ -371,20 +387,3 @@ class PromptCache:
             # No `ValueError` while a request is made: frameworks take one for theirs.
             ours = isinstance(error, PromptCacheError)
             raise PlanningError(str(error) if ours else repr(error)) from error
-
-    def _note_assumed(self, request: Request) -> None:
-        with self._lock:
-            if request.model in self._assumed or len(self._assumed) >= _MAX_ASSUMED:
-                return
-            self._assumed.add(request.model)
-        self._listeners(ModelAssumed(request.provider.name, request.model))
-
-    @staticmethod
-    def _key(request: Request) -> tuple[str, str, str]:
-        return (request.provider.name, request.model, request.host)
-
-
-def _conversation(options: CallOptions) -> tuple[str | None, str] | None:
-    if options.conversation is None:
-        return None
-    return (options.tenant, options.conversation)

@@ -6,6 +6,8 @@ PromptCacheError
     AttachedError           the caller: a client that serves another cache already
     PlanningError           us: a request that could not be read or planned
         UnreadableBodyError
+    HoldError               the caller: nothing could be created for a `hold`
+    RemoteError             the provider: a cached content was refused
     StoreError              the store: it cannot be reached, read or written
         UnstorableError     us: a value that no store takes
 
@@ -15,6 +17,7 @@ planned goes out as the framework built it.
 
 __all__ = [
     "AttachedError",
+    "HoldError",
     "OptionError",
     "PlanningError",
     "PromptCacheError",
@@ -60,6 +63,19 @@ class AttachedError(PromptCacheError):
             "The client is attached to another PromptCache; attach the client that "
             "it was made from, or pass the same cache."
         )
+
+
+class HoldError(PromptCacheError):
+    """There is no cached content to hold, and none could be created."""
+
+    def __init__(self, what: str, *, refused: bool) -> None:
+        why = (
+            "the provider refused it; the last `CreateRefused` event has its words"
+            if refused
+            else "it would exceed `Limits`, the store failed, or another worker has "
+            "not finished it; the last event says which"
+        )
+        super().__init__(f"No cached content for `{what}` is held: {why}.")
 
 
 class PlanningError(PromptCacheError):

@@ -2,36 +2,57 @@
 
 A flow is a generator that yields whatever an SDK call returned: the value itself in
 synchronous code, an awaitable in asynchronous code. Its driver sends the value back.
+What blocks in either is yielded as an `Aside`: asynchronous code waits for a thread.
 """
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Flow", "arun", "run"]
+__all__ = ["Aside", "Flow", "arun", "run"]
 
 Result = TypeVar("Result")
 
 Flow = Generator[Any, Any, Result]
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A call that blocks, whose value or error the flow gets back."""
+
+    call: Callable[[], Any]
+
+
 def run(flow: Flow[Result]) -> Result:
     """Drive a flow whose calls return values."""
     try:
-        value = next(flow)
+        step = next(flow)
         while True:
-            value = flow.send(value)
+            if not isinstance(step, Aside):
+                step = flow.send(step)
+                continue
+            try:
+                value = step.call()
+            except BaseException as error:  # noqa: BLE001 - the flow decides
+                step = flow.throw(error)
+            else:
+                step = flow.send(value)
     except StopIteration as done:
         result: Result = done.value
         return result
 
 
 async def arun(flow: Flow[Result]) -> Result:
-    """Drive a flow whose calls return awaitables."""
+    """Drive a flow whose calls return awaitables; asides need asyncio's loop."""
     try:
         step = next(flow)
         while True:
             try:
-                value = await step
+                if isinstance(step, Aside):
+                    value = await asyncio.to_thread(step.call)
+                else:
+                    value = await step
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancels too
                 step = flow.throw(error)
             else:

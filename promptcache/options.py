@@ -27,6 +27,8 @@ class CallOptions:
     """False leaves the request as the framework built it."""
     stream_usage: bool | None = None
     """True asks for the usage of a stream where the API does not tell it unasked."""
+    gemini_caches: bool | None = None
+    """False creates, extends and names no cached content of Gemini's."""
 
     @classmethod
     def read(
@@ -54,6 +56,7 @@ class CallOptions:
             ttl=None if said.get("ttl") is None else read_ttl(said["ttl"]),
             enabled=_flag("enabled", said.get("enabled")),
             stream_usage=_flag("stream_usage", said.get("stream_usage")),
+            gemini_caches=_flag("gemini_caches", said.get("gemini_caches")),
         )
 
     def over(self, base: "CallOptions") -> "CallOptions":
@@ -70,6 +73,9 @@ class CallOptions:
             stream_usage=(
                 base.stream_usage if self.stream_usage is None else self.stream_usage
             ),
+            gemini_caches=(
+                base.gemini_caches if self.gemini_caches is None else self.gemini_caches
+            ),
         )
 
 
@@ -85,6 +91,7 @@ def options(
     ttl: str | timedelta | None = None,
     enabled: bool | None = None,
     stream_usage: bool | None = None,
+    gemini_caches: bool | None = None,
 ) -> Iterator[None]:
     """Set options for every model call inside the `with`, in this thread or task.
 
@@ -97,6 +104,8 @@ def options(
         enabled: False leaves requests as the framework built them.
         stream_usage: True asks for the usage of a stream where the API does not tell
             it unasked: OpenAI's Chat Completions then send one more chunk.
+        gemini_caches: False leaves Gemini to its implicit caching: no cached content is
+            created, extended or named.
 
     Raises:
         OptionError: A value is not allowed.
@@ -108,6 +117,7 @@ def options(
             "ttl": ttl,
             "enabled": enabled,
             "stream_usage": stream_usage,
+            "gemini_caches": gemini_caches,
         }
     )
     token = entered(said)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from promptcache.options import CallOptions
 from promptcache.outline import Outline
@@ -13,7 +13,15 @@ from promptcache.receipts.prices import Cost
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.usage import Usage
 
-__all__ = ["Answer", "Prepared", "described", "receipt_for"]
+__all__ = ["Answer", "Placement", "Prepared", "described", "receipt_for"]
+
+
+class Placement(Protocol):
+    """The use of a cached content by one request."""
+
+    def settled(self, receipt: Receipt) -> None:
+        """Take note of what the request read, quickly and without I/O."""
+        ...
 
 
 @dataclass(slots=True)
@@ -35,12 +43,22 @@ class Prepared:
     settled: bool = False
     receipt: Receipt | None = None
     outline: Outline | None = None
-    """Kept where the answer must be found again by its prompt."""
+    """Kept where the answer, or a cached content, is found by the prompt."""
+    placement: Placement | None = None
+    """The cached content that the body names, if we put its name there."""
+    notes: list[str] = field(default_factory=list)
+    """What was decided against after planning, and why."""
 
     @property
     def is_planned(self) -> bool:
         """Whether what is sent differs from what the framework built."""
         return self.body is not self.request.body
+
+    def leave(self) -> None:
+        """Send what the framework built, after all."""
+        self.body = self.request.body
+        self.breakpoints = ()
+        self.placement = None
 
 
 def described(outline: Outline, decided: Plan) -> tuple[str, ...]:
@@ -103,6 +121,7 @@ def receipt_for(
             *(f"dropped {path}" for path in decided.dropped),
             *(f"shortened {path}" for path in decided.shortened),
             *decided.notes,
+            *prepared.notes,
         ),
         id=answer.id,
     )

@@ -1,6 +1,7 @@
 """What every test runs under."""
 
 import os
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,10 @@ _THEIRS = (
 for _name in tuple(os.environ):
     if _name.startswith(_THEIRS):
         del os.environ[_name]
+
+# No test writes where its developer's handles are.
+_CACHES = tempfile.TemporaryDirectory(prefix="promptcache-tests-")
+os.environ["XDG_CACHE_HOME"] = os.environ["LOCALAPPDATA"] = _CACHES.name
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None)

@@ -225,7 +225,7 @@ class BrokenHistory:
     def past(self, outline, *, now):
         if self.at == "past":
             raise ZeroDivisionError("secret prompt text")
-        return World().cache._history.past(outline, now=now)
+        return World().cache._planner.history.past(outline, now=now)
 
     def record(self, *_, **__):
         raise ZeroDivisionError("secret prompt text")
@@ -234,7 +234,7 @@ class BrokenHistory:
 @pytest.mark.parametrize("at", ["past", "record"])
 def test_an_error_of_ours_sends_the_request_as_it_was(world, at):
     """Wherever planning fails, the framework's own body goes out, with one event."""
-    world.cache._history = BrokenHistory(at)
+    world.cache._planner.history = BrokenHistory(at)
     body = agent()
     prepared = world.prepare(body)
     world.cache.settle(prepared, USAGE)
@@ -250,7 +250,7 @@ def test_an_error_of_ours_sends_the_request_as_it_was(world, at):
 def test_a_strict_cache_chains_the_cause(make):
     """An error that is not ours is raised as ours, with its cause."""
     world = make(strict=True)
-    world.cache._history = BrokenHistory("past")
+    world.cache._planner.history = BrokenHistory("past")
 
     with pytest.raises(PromptCacheError) as caught:
         world.prepare()
@@ -363,11 +363,11 @@ def test_a_request_is_refused_once(world):
 
 def test_assumed_models_are_bounded(world, monkeypatch):
     """Names that nobody ends with fill no memory."""
-    monkeypatch.setattr("promptcache.cache._MAX_ASSUMED", 5)
+    monkeypatch.setattr("promptcache.planner._MAX_ASSUMED", 5)
     for number in range(20):
         world.prepare(model=f"model-{number}")
 
-    assert len(world.told(ModelAssumed)) == len(world.cache._assumed) == 5
+    assert len(world.told(ModelAssumed)) == len(world.cache._planner._assumed) == 5
 
 
 def test_an_unknown_model_is_noted_once(world):
@@ -452,7 +452,7 @@ def test_wrong_arguments(fields):
 
 def test_clients_of_no_sdk_that_is_supported(world):
     """A client of something else is refused with what is supported."""
-    with pytest.raises(UnsupportedClientError, match="`anthropic` SDK"):
+    with pytest.raises(UnsupportedClientError, match="SDKs `anthropic`"):
         world.cache.attach(object())
 
 
@@ -504,7 +504,7 @@ def test_tenants_learn_apart(world):
     with options(tenant="b"):
         theirs = world.prepare()
 
-    assert len(world.cache._history) == 8
+    assert len(world.cache._planner.history) == 8
     assert mine.options == CallOptions("a")
     assert theirs.options == CallOptions("b")
 

@@ -1,11 +1,13 @@
 """One flow, run by two drivers."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import pytest
 
-from promptcache.flow import arun, run
+from promptcache.flow import Aside, arun, run
 
 
 def flow(calls, seen):
@@ -100,3 +102,74 @@ async def test_a_flow_that_answers_a_cancellation():
         return 7
 
     assert await arun(flow([fail, value], seen)) == 6
+
+
+def aside_flow(calls, seen):
+    """Return what asides give, in a list; an error is its own name."""
+    found = []
+    for call in calls:
+        try:
+            found.append((yield Aside(call)))
+        except ValueError as error:
+            found.append(str(error))
+        finally:
+            seen.append(threading.current_thread())
+    return found
+
+
+async def test_asides():
+    """What blocks is called at once, or in a thread; its value and its error return."""
+    here = threading.current_thread()
+    called_in = []
+
+    def call():
+        called_in.append(threading.current_thread())
+        return 1
+
+    calls = [call, broken, call]
+    seen = []
+
+    assert run(aside_flow(calls, seen)) == [1, "no value", 1]
+    assert set(called_in) == {here}
+    called_in.clear()
+    assert await arun(aside_flow(calls, seen)) == [1, "no value", 1]
+    assert here not in called_in
+    assert set(seen) == {here}
+
+
+async def test_asides_have_the_context_of_their_flow():
+    """Options and collectors hold in the thread as well."""
+    variable = ContextVar("variable", default=0)
+    variable.set(7)
+
+    assert await arun(aside_flow([variable.get], [])) == [7]
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+async def test_an_aside_whose_error_nobody_handles(driver):
+    """It reaches the caller, after the flow's own end."""
+    seen = []
+
+    def fail():
+        raise KeyError("k")
+
+    async def driven():
+        flow_ = aside_flow([fail], seen)
+        return run(flow_) if driver == "sync" else await arun(flow_)
+
+    with pytest.raises(KeyError):
+        await driven()
+    assert len(seen) == 1
+
+
+async def test_asides_beside_awaitables():
+    """A flow may wait for both."""
+
+    async def value():
+        return 2
+
+    def both():
+        one = yield Aside(lambda: 1)
+        return one + (yield value())
+
+    assert await arun(both()) == 3

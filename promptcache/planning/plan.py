@@ -93,6 +93,8 @@ def plan(
         return Plan()
     if rules.matching == "lookback":
         return _with_breakpoints(outline, rules, policy, past, options.ttl)
+    if rules.matching == "named":
+        return Plan(notes=_volatile(outline, past))
     key = cache_key(outline, rules=rules, past=past, options=options)
     if rules.matching == "prefix":
         return _without_breakpoints(outline, rules, past, options.ttl, key)
@@ -138,9 +140,7 @@ def _without_breakpoints(
         dropped = [str(place) for place in places]
         if outline.has_options:
             dropped.append("prompt_cache_options")
-    notes = []
-    if past.volatile is not None:
-        notes.append(f"{outline.place(past.volatile)} changes on every call")
+    notes = [*_volatile(outline, past)]
     if ttl not in (None, "24h") or (ttl == "24h" and not rules.retains):
         notes.append(f"{ttl} is not on offer for this model")
     return Plan(
@@ -150,6 +150,12 @@ def _without_breakpoints(
         dropped=tuple(dropped),
         notes=tuple(notes),
     )
+
+
+def _volatile(outline: Outline, past: Past) -> tuple[str, ...]:
+    if past.volatile is None:
+        return ()
+    return (f"{outline.place(past.volatile)} changes on every call",)
 
 
 def _sorted(taken: Mapping[int, tuple[Ttl, Reason]]) -> tuple[Breakpoint, ...]:

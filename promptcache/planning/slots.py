@@ -15,8 +15,9 @@ from promptcache.ttl import TTL_SECONDS, Ttl
 __all__ = ["Matching", "Rules", "Slots"]
 
 
-Matching = Literal["lookback", "marked", "prefix"]
-"""How a prefix is found: near a breakpoint, exactly at one, or without any."""
+Matching = Literal["lookback", "marked", "named", "prefix"]
+"""How a prefix is found: near a breakpoint, exactly at one, by the name of the cached
+content that holds it, or without any word."""
 
 
 @dataclass(frozen=True, slots=True)

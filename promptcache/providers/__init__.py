@@ -32,13 +32,24 @@ __all__ = [
 
 Client = TypeVar("Client")
 
-ProviderName = Literal["anthropic", "openai"]
+ProviderName = Literal["anthropic", "google", "openai"]
+
+_SDKS: Mapping[str, ProviderName] = {
+    "anthropic": "anthropic",
+    "google.genai": "google",
+    "google.generativeai": "google",
+    "openai": "openai",
+}
+"""Providers by the package that their SDK is in."""
 
 Facts = Mapping[str, Mapping[str, Any]]
 """Fields of a provider's rows by model name, laid over the rows that ship; and by the
 name of a server, what it is: `{"gateway.example": {"host": "openai"}}`."""
 
-SUPPORTED = "clients of the `anthropic` SDK and of the `openai` SDK, synchronous or not"
+SUPPORTED = (
+    "clients of the SDKs `anthropic`, `google-genai` and `openai`, synchronous or not, "
+    "and models of `google-generativeai`"
+)
 
 
 class Provider(Protocol):
@@ -69,16 +80,25 @@ class Provider(Protocol):
         self,
         body: Mapping[str, Any],
         *,
+        model: str = "",
         host: str,
         tenant: str | None,
         trail: Trail | None = None,
     ) -> Outline:
-        """Read a request body, which goes on from `trail` if that is given."""
+        """Read a request body, which goes on from `trail` if that is given.
+
+        Args:
+            body: The body.
+            model: What is asked, for bodies that do not say it.
+            host: Where it is sent.
+            tenant: Whose it is.
+            trail: What the provider puts before it.
+        """
         ...
 
     def apply(
         self, body: Mapping[str, Any], outline: Outline, plan: Plan
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Any]:
         """Return the body with the plan's breakpoints, key and options."""
         ...
 
@@ -157,6 +177,16 @@ def attach_client(client: Client, cache: "PromptCache") -> Client:
             from promptcache.providers.anthropic import seam  # noqa: PLC0415
 
             return seam.attach(client, cache)
+        case "google" if _is_of(client, "google.generativeai"):
+            from promptcache.providers.gemini import seam_legacy  # noqa: PLC0415
+
+            return seam_legacy.attach(client, cache)
+        case "google":
+            from promptcache.providers.gemini import (  # noqa: PLC0415
+                seam as gemini_seam,
+            )
+
+            return gemini_seam.attach(client, cache)
         case "openai":
             from promptcache.providers.openai import (  # noqa: PLC0415
                 seam as openai_seam,
@@ -176,7 +206,13 @@ def warm_client(client: Any, request: Mapping[str, Any]) -> Any:
     Raises:
         OptionError: The provider's API cannot do that for this request.
     """
-    if sdk_of(client) == "openai":
+    sdk = sdk_of(client)
+    if sdk == "google":
+        allowed = (
+            "clients of Anthropic and OpenAI; for Gemini, `GeminiCacheKeeper.hold`"
+        )
+        raise OptionError("prewarm", type(client).__name__, allowed)
+    if sdk == "openai":
         from promptcache.providers.openai import (  # noqa: PLC0415
             prewarm as openai_prewarm,
         )
@@ -189,18 +225,18 @@ def warm_client(client: Any, request: Mapping[str, Any]) -> Any:
 
 def sdk_of(client: object) -> ProviderName | None:
     """Return whose SDK a client is of."""
-    roots = {kind.__module__.partition(".")[0] for kind in type(client).__mro__}
-    names: tuple[ProviderName, ...] = ("anthropic", "openai")
-    return next((name for name in names if name in roots), None)
+    return next((name for root, name in _SDKS.items() if _is_of(client, root)), None)
 
 
 def provider_named(name: ProviderName) -> Provider:
     """Return the provider of that name; of several APIs, the first."""
     from promptcache.providers.anthropic import ANTHROPIC  # noqa: PLC0415
+    from promptcache.providers.gemini import GEMINI  # noqa: PLC0415
     from promptcache.providers.openai import CHAT  # noqa: PLC0415
 
     providers: Mapping[ProviderName, Provider] = {
         "anthropic": ANTHROPIC,
+        "google": GEMINI,
         "openai": CHAT,
     }
     return providers[name]
@@ -222,3 +258,9 @@ def check_facts(facts: Facts) -> None:
         if len(errors) == len(get_args(ProviderName)):
             allowed = "; or ".join(error.allowed for error in errors)
             raise OptionError("facts", {name: dict(facts[name])}, allowed)
+
+
+def _is_of(client: object, package: str) -> bool:
+    """Tell whether a client's class, or one that it is made from, is in a package."""
+    modules = (f"{kind.__module__}." for kind in type(client).__mro__)
+    return any(module.startswith(f"{package}.") for module in modules)

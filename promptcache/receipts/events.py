@@ -7,14 +7,20 @@ Rule 2: an event says what happened; what to do about it is the listener's.
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import TracebackType
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from promptcache.errors import PromptCacheError
 from promptcache.receipts.receipt import Receipt
 
 __all__ = [
     "BodyUnreadable",
+    "CacheCreated",
+    "CacheEnded",
+    "CacheExtended",
+    "CacheLost",
+    "CreateRefused",
     "Event",
+    "LimitReached",
     "Listener",
     "MarkersChanged",
     "ModelAssumed",
@@ -22,6 +28,7 @@ __all__ = [
     "RetriedUnplanned",
     "Settled",
     "SteppedAside",
+    "StoreFailed",
     "UsageMissing",
 ]
 
@@ -118,6 +125,101 @@ class SteppedAside:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class CacheCreated:
+    """A cached content was created, and is billed for as long as it lives."""
+
+    provider: str
+    model: str
+    name: str
+    """The provider's name of it."""
+    tokens: int | None
+    """What it holds; None if that is not known."""
+    seconds: float
+    """How long it lives unless it is extended."""
+    cost_usd: float | None
+    """What creating it cost, storage left out; None if the price is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheExtended:
+    """A cached content got a later end."""
+
+    provider: str
+    model: str
+    name: str
+    seconds: float
+    """How long it lives from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEnded:
+    """A cached content that this process made is no more."""
+
+    provider: str
+    model: str
+    name: str
+    why: Literal["expired", "deleted", "gone"]
+    """Its time was over, this process deleted it, or the provider or another worker was
+    found to have it no more: then its storage is reckoned until that was seen."""
+    token_hours: float | None
+    """Tokens stored, times the hours from its creation to its end; None if its size is
+    not known. Sources disagree on what is billed after an early delete, the time it
+    lived or the time it was ordered for; here it is the time it lived."""
+    cost_usd: float | None
+    """What its storage cost; None if that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRefused:
+    """The provider did not create, or not extend, a cached content."""
+
+    provider: str
+    model: str
+    kind: str
+    """What it means, such as `too_small`; it decides when that is tried again."""
+    message: str
+    """The beginning of the provider's message."""
+
+    def __post_init__(self) -> None:
+        """Shorten the message."""
+        object.__setattr__(self, "message", _short(self.message))
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLost:
+    """A request named a cached content that is gone, and was sent again in full."""
+
+    provider: str
+    model: str
+    name: str
+    status: int | None
+    """The HTTP status that the provider answered with."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """Nothing was created, since a limit on cached contents would be exceeded."""
+
+    provider: str
+    model: str
+    limit: Literal["usd_per_hour", "live_caches", "token_hours"]
+    would_usd_per_hour: float | None
+    """What all of them would have cost in an hour; None if a price is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFailed:
+    """A store could not be used; requests go on as if it knew nothing."""
+
+    what: str
+    """What was wanted of it, and what went wrong."""
+
+    def __post_init__(self) -> None:
+        """Shorten the text."""
+        object.__setattr__(self, "what", _short(self.what))
+
+
 Event: TypeAlias = (
     Settled
     | BodyUnreadable
@@ -127,6 +229,13 @@ Event: TypeAlias = (
     | ModelAssumed
     | UsageMissing
     | SteppedAside
+    | CacheCreated
+    | CacheExtended
+    | CacheEnded
+    | CreateRefused
+    | CacheLost
+    | LimitReached
+    | StoreFailed
 )
 
 

@@ -4,7 +4,13 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from promptcache.receipts.events import Event, Settled
+from promptcache.receipts.events import (
+    CacheCreated,
+    CacheEnded,
+    CacheExtended,
+    Event,
+    Settled,
+)
 from promptcache.receipts.receipt import Receipt
 
 __all__ = ["LoggingListener"]
@@ -14,7 +20,10 @@ _LOGGER.addHandler(logging.NullHandler())
 
 
 class LoggingListener:
-    """Logs what it is told: answers at DEBUG, everything else at WARNING.
+    """Logs what it is told, most of it as something that somebody should look at.
+
+    Answers are logged at DEBUG, the lives of cached contents at INFO, and everything
+    else at WARNING.
 
     The record has the event's name as `prompt_cache_event` and its fields as the
     dict `prompt_cache`, for formatters that write structured logs.
@@ -25,8 +34,7 @@ class LoggingListener:
 
     def __call__(self, event: Event) -> None:
         """Log one event."""
-        settled = isinstance(event, Settled)
-        level = logging.DEBUG if settled else logging.WARNING
+        level = _level(event)
         if not self._logger.isEnabledFor(level):
             return
         fields = event.receipt.as_dict() if isinstance(event, Settled) else _of(event)
@@ -34,6 +42,13 @@ class LoggingListener:
         name = type(event).__name__
         extra = {"prompt_cache_event": name, "prompt_cache": fields}
         self._logger.log(level, "%s: %s", name, text, extra=extra)
+
+
+def _level(event: Event) -> int:
+    if isinstance(event, Settled):
+        return logging.DEBUG
+    lives = isinstance(event, CacheCreated | CacheExtended | CacheEnded)
+    return logging.INFO if lives else logging.WARNING
 
 
 def _of(event: Event) -> dict[str, Any]:

@@ -41,6 +41,11 @@ _COLUMNS = {
     "first_token_p50_s": "p50 s",
     "first_token_p95_s": "p95 s",
 }
+_STORED = {"token_hours": "tok*h", "storage_usd": "stored"}
+"""Columns of remote caches, shown where there are any."""
+
+_LEFT_OUT = (_LONGER, "without_caching_usd")
+"""What makes room for them."""
 
 
 class Report:
@@ -53,15 +58,33 @@ class Report:
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str], _Row] = {}
         self._total = _Row()
+        self._is_stored = False
 
     def add(self, receipt: Receipt) -> None:
         """Count one receipt."""
-        key = (receipt.provider, receipt.model)
         with undisturbed(), self._lock:
-            if key not in self._rows and len(self._rows) >= _MODELS:
-                key = _OTHER
-            self._rows.setdefault(key, _Row()).add(receipt)
+            self._row((receipt.provider, receipt.model)).add(receipt)
             self._total.add(receipt)
+
+    def add_storage(
+        self,
+        provider: str,
+        model: str,
+        token_hours: float | None,
+        cost_usd: float | None,
+    ) -> None:
+        """Count what a remote cache cost beside the requests that read it.
+
+        Args:
+            provider: Who keeps it.
+            model: The model that it is for.
+            token_hours: Tokens stored, times the hours of that; 0 for its creation.
+            cost_usd: What that cost; None if it is not known.
+        """
+        with undisturbed(), self._lock:
+            for row in (self._row((provider, model)), self._total):
+                row.add_storage(token_hours, cost_usd)
+            self._is_stored = True
 
     def as_dict(self) -> dict[str, Any]:
         """Return the sums per model and in all.
@@ -71,17 +94,26 @@ class Report:
         an hour or longer is `written_longer_tokens`, whichever of these lifetimes a
         provider has. The p50 and p95 of the first token are in seconds, of evenly
         picked requests.
+
+        Where remote caches were counted, `token_hours` and `storage_usd` are what
+        these cost beside the requests, creations included; `unknown` tells how many
+        of them did not say. What was saved leaves that out.
         """
         with undisturbed(), self._lock:
+            stored = self._is_stored
             models = [
-                {"provider": provider, "model": model, **row.as_dict()}
+                {"provider": provider, "model": model, **row.as_dict(stored=stored)}
                 for (provider, model), row in self._rows.items()
             ]
-            return {"models": models, "total": self._total.as_dict()}
+            return {"models": models, "total": self._total.as_dict(stored=stored)}
 
     def __str__(self) -> str:
-        """Return a table of at most 100 columns."""
-        rows = self._cells()
+        """Return a table of at most 100 columns.
+
+        With remote caches it leaves out what was written for long and the costs
+        without caching, for want of room.
+        """
+        rows = self._cells(narrow=True)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         first = min(widths[0], _WIDTH - sum(widths[1:]) - len(widths) + 1)
         lines = [_line(cells, [first, *widths[1:]]) for cells in rows]
@@ -110,48 +142,73 @@ class Report:
             table.add_row(*map(Text, cells))
         return table
 
-    def _cells(self) -> list[list[str]]:
+    def _row(self, key: tuple[str, str]) -> "_Row":
+        if key not in self._rows and len(self._rows) >= _MODELS:
+            key = _OTHER
+        return self._rows.setdefault(key, _Row())
+
+    def _cells(self, *, narrow: bool = False) -> list[list[str]]:
         report = self.as_dict()
         rows = [*report["models"], {"model": "total", **report["total"]}]
-        cells = ([_cell(row, key) for key in _COLUMNS] for row in rows)
-        return [list(_COLUMNS.values()), *cells]
+        columns = _COLUMNS
+        if "storage_usd" in report["total"]:
+            columns = {
+                key: name
+                for key, name in (_COLUMNS | _STORED).items()
+                if not narrow or key not in _LEFT_OUT
+            }
+        cells = ([_cell(row, key) for key in columns] for row in rows)
+        return [list(columns.values()), *cells]
 
 
 class _Row:
     """The sums of one model."""
 
-    __slots__ = ("_cached", "_requests", "_samples", "_sums", "_unknown")
+    __slots__ = ("_cached", "_requests", "_samples", "_stored", "_sums", "_unknown")
 
     def __init__(self) -> None:
         self._requests = 0
         self._sums: dict[str, float] = {}
         self._unknown: dict[str, int] = {}
         self._cached = (0, 0)
+        self._stored = 0
         self._samples = _Samples()
 
     def add(self, receipt: Receipt) -> None:
         self._requests += receipt.requests
         for name, value in _values(receipt):
-            if value is None:
-                self._unknown[name] = self._unknown.get(name, 0) + receipt.requests
-            else:
-                self._sums[name] = self._sums.get(name, 0) + value
+            self._sum(name, value, receipt.requests)
         read, prompt = receipt.usage.read_tokens, receipt.usage.input_tokens
         if read is not None and prompt is not None:
             self._cached = (self._cached[0] + read, self._cached[1] + prompt)
         if receipt.first_token_s is not None and receipt.requests == 1:
             self._samples.add(receipt.first_token_s)
 
-    def as_dict(self) -> dict[str, Any]:
+    def add_storage(self, token_hours: float | None, cost_usd: float | None) -> None:
+        self._stored += 1
+        self._sum("token_hours", token_hours, 1)
+        self._sum("storage_usd", cost_usd, 1)
+
+    def as_dict(self, *, stored: bool) -> dict[str, Any]:
         read, prompt = self._cached
+        # Of a model that stored nothing, nothing is what is known.
+        none = None if self._stored else 0.0
+        storage = {name: self._sums.get(name, none) for name in _STORED}
         return {
             "requests": self._requests,
             **{name: self._sums.get(name) for name in (*_TOKENS, _LONGER, *_MONEY)},
             "read_share": read / prompt if prompt else None,
             "first_token_p50_s": self._samples.quantile(0.50),
             "first_token_p95_s": self._samples.quantile(0.95),
+            **(storage if stored else {}),
             "unknown": dict(self._unknown),
         }
+
+    def _sum(self, name: str, value: float | None, count: int) -> None:
+        if value is None:
+            self._unknown[name] = self._unknown.get(name, 0) + count
+        else:
+            self._sums[name] = self._sums.get(name, 0) + value
 
 
 class _Samples:
@@ -205,7 +262,7 @@ def _cell(row: Mapping[str, Any], key: str) -> str:
     if key == "model":
         return str(value)
     mark = "?" if key in row["unknown"] else ""
-    if key in _MONEY:
+    if key in _MONEY or key == "storage_usd":
         return f"{_dollars(value)}{mark}"
     if key == "read_share":
         return f"{value * 100:.1f}"

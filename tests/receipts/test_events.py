@@ -3,7 +3,12 @@
 import pytest
 
 from promptcache.errors import UnreadableBodyError
-from promptcache.receipts.events import PlanningFailed, RetriedUnplanned
+from promptcache.receipts.events import (
+    CreateRefused,
+    PlanningFailed,
+    RetriedUnplanned,
+    StoreFailed,
+)
 
 SECRET = "the patient's name"
 
@@ -53,3 +58,21 @@ def test_provider_message_is_shortened():
 
     assert len(event.message) == 200
     assert event.message.startswith("un known un known")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(
+            lambda said: CreateRefused("google", "gemini-a", "busy", said).message,
+            id="refused",
+        ),
+        pytest.param(lambda said: StoreFailed(said).what, id="store"),
+    ],
+)
+def test_text_of_others_is_shortened(text):
+    """What a provider or a store says is one line of at most 200 characters."""
+    short = text("at the\nend " * 100)
+
+    assert len(short) == 200
+    assert short.startswith("at the end at the end")

@@ -7,12 +7,19 @@ import pytest
 
 from promptcache.receipts.events import (
     BodyUnreadable,
+    CacheCreated,
+    CacheEnded,
+    CacheExtended,
+    CacheLost,
+    CreateRefused,
+    LimitReached,
     MarkersChanged,
     ModelAssumed,
     PlanningFailed,
     RetriedUnplanned,
     Settled,
     SteppedAside,
+    StoreFailed,
     UsageMissing,
 )
 from promptcache.receipts.logging import LoggingListener
@@ -53,6 +60,9 @@ def test_answer_is_logged_at_debug(caplog):
         pytest.param(ModelAssumed("p", "m"), id="assumed"),
         pytest.param(UsageMissing("p", "m", "why"), id="usage"),
         pytest.param(SteppedAside("p", "why"), id="aside"),
+        pytest.param(CreateRefused("p", "m", "busy", "no"), id="refused"),
+        pytest.param(CacheLost("p", "m", "cachedContents/1", 403), id="lost"),
+        pytest.param(LimitReached("p", "m", "live_caches", 0.2), id="limit"),
     ],
 )
 def test_everything_else_is_a_warning(event, caplog):
@@ -63,6 +73,34 @@ def test_everything_else_is_a_warning(event, caplog):
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(f"{type(event).__name__}: provider=p")
     assert record.prompt_cache["provider"] == "p"
+
+
+def test_failed_store_is_a_warning(caplog):
+    """What a store could not do is logged as a warning."""
+    LoggingListener()(StoreFailed("reading: no"))
+    (record,) = caplog.records
+
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == "StoreFailed: what=reading: no"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(CacheCreated("p", "m", "n", 9, 60.0, 0.1), id="created"),
+        pytest.param(CacheExtended("p", "m", "n", 60.0), id="extended"),
+        pytest.param(CacheEnded("p", "m", "n", "expired", 9.0, 0.1), id="ended"),
+    ],
+)
+def test_life_of_a_cache_is_logged_as_info(event, caplog):
+    """What is created, extended and ended is told to those who listen for it."""
+    with caplog.at_level(logging.INFO, "promptcache"):
+        LoggingListener()(event)
+    (record,) = caplog.records
+
+    assert record.levelno == logging.INFO
+    assert "provider=p, model=m, name=n" in record.getMessage()
+    assert record.prompt_cache["name"] == "n"
 
 
 def test_unknown_tokens_are_a_question_mark(caplog):

@@ -175,6 +175,65 @@ def test_quantiles_stay_close_in_bounded_memory():
     assert len(filled._total._samples._kept) <= 512
 
 
+def test_storage_is_summed_per_model_and_in_all():
+    """What remote caches cost stands beside what their requests cost."""
+    filled = report(receipt(cost_usd=1.0, without_caching_usd=3.0))
+    filled.add_storage("google", "gemini-a", 0.0, 0.25)
+    filled.add_storage("google", "gemini-a", 500.0, 0.5)
+    table = filled.as_dict()
+    plain, stored = table["models"]
+
+    assert (plain["token_hours"], plain["storage_usd"]) == (0.0, 0.0)
+    assert (stored["provider"], stored["requests"]) == ("google", 0)
+    assert (stored["token_hours"], stored["storage_usd"]) == (500.0, 0.75)
+    assert (table["total"]["storage_usd"], table["total"]["cost_usd"]) == (0.75, 1.0)
+    assert table["total"]["saved_usd"] == 2.0
+
+
+def test_unknown_storage_stays_unknown():
+    """A cache of unknown size or price is counted as such, and none as zero."""
+    filled = report()
+    filled.add_storage("google", "gemini-a", None, None)
+    filled.add_storage("google", "gemini-b", 10.0, None)
+    filled.add_storage("google", "gemini-b", 20.0, 0.5)
+    table = filled.as_dict()
+    first, second = table["models"]
+
+    assert (first["token_hours"], first["storage_usd"]) == (None, None)
+    assert (second["token_hours"], second["storage_usd"]) == (30.0, 0.5)
+    assert second["unknown"] == {"storage_usd": 1}
+    assert table["total"]["unknown"] == {"token_hours": 1, "storage_usd": 2}
+    assert [line.split()[-2:] for line in str(filled).splitlines()[1:3]] == [
+        ["?", "?"],
+        ["30", "$0.5000?"],
+    ]
+
+
+def test_storage_is_shown_only_where_there_is_any():
+    """Without remote caches there are neither keys nor columns of them."""
+    filled = report(receipt())
+    before = str(filled), filled._repr_html_(), filled.as_dict()["total"]
+    filled.add_storage("google", "gemini-a", 1.0, 0.1)
+    head = str(filled).splitlines()[0].split()
+
+    assert not any("stored" in each for each in before[:2])
+    assert "storage_usd" not in before[2]
+    assert head[-2:] == ["tok*h", "stored"]
+    assert {"1h+", "plain"} & set(head) == set()
+    assert "<th>stored</th>" in filled._repr_html_()
+    assert "<th>1h+</th>" in filled._repr_html_()
+    assert "<td>$0.1000</td>" in filled._repr_html_()
+
+
+def test_models_with_storage_are_bounded():
+    """Storage of the 201st model is that of `other`."""
+    filled = report(*(receipt(f"m{n}") for n in range(300)))
+    filled.add_storage("google", "gemini-a", 1.0, 0.1)
+    *_, other = filled.as_dict()["models"]
+
+    assert (other["model"], other["storage_usd"]) == ("other", 0.1)
+
+
 @given(
     st.lists(
         st.builds(
@@ -186,11 +245,16 @@ def test_quantiles_stay_close_in_bounded_memory():
             first_token_s=st.none() | st.floats(0, 9999),
         ),
         max_size=4,
-    )
+    ),
+    st.lists(st.tuples(st.none() | st.floats(0, 1e15), amounts), max_size=3),
 )
-def test_text_fits_100_columns(receipts):
+def test_text_fits_100_columns(receipts, storage):
     """Whatever the names and numbers, no line is longer than 100 characters."""
-    assert max(map(len, str(report(*receipts)).split("\n"))) <= 100
+    filled = report(*receipts)
+    for token_hours, cost in storage:
+        filled.add_storage("google", "gemini-a", token_hours, cost)
+
+    assert max(map(len, str(filled).split("\n"))) <= 100
 
 
 def test_html_is_escaped():

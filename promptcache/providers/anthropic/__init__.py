@@ -47,6 +47,7 @@ class AnthropicProvider:
         self,
         body: Mapping[str, Any],
         *,
+        model: str = "",  # noqa: ARG002 - the body says it
         host: str,
         tenant: str | None,
         trail: Trail | None = None,  # noqa: ARG002 - a request here is always whole

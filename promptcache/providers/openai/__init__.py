@@ -69,6 +69,7 @@ class OpenAIProvider:
         self,
         body: Mapping[str, Any],
         *,
+        model: str = "",  # noqa: ARG002 - the body says it
         host: str,  # noqa: ARG002 - what is read is the same everywhere
         tenant: str | None,
         trail: Trail | None = None,

@@ -211,7 +211,7 @@ def test_a_strict_cache_raises_through_the_sdk(plain, emulator):
 
 def test_an_error_of_ours(client, cache, events, emulator, monkeypatch):
     """A request that we fail to plan is sent as it was built, and has its receipt."""
-    monkeypatch.setattr("promptcache.cache.plan", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("promptcache.planner.plan", lambda *_, **__: 1 / 0)
     with cache.collect() as collected:
         create(client)
 

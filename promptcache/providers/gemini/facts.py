@@ -23,6 +23,8 @@ __all__ = [
     "Host",
     "HostFacts",
     "ModelFacts",
+    "host_facts",
+    "host_named",
     "model_facts",
 ]
 
@@ -94,6 +96,12 @@ class ModelFacts:
         """Return US dollars for a million tokens for an hour, on a day."""
         begun = [price for since, price in self.storage_price_changes if since <= day]
         return begun[-1] if begun else self.storage_price
+
+    def explicit_minimum_on(self, host: Host) -> int:
+        """Return the fewest tokens of a cached content: what was seen, where it was."""
+        if host == "developer" and self.measured_minimum is not None:
+            return self.measured_minimum
+        return self.explicit_minimum
 
 
 HOSTS: Mapping[str, HostFacts] = {
@@ -180,7 +188,43 @@ ALIASES: Mapping[str, str] = {
 }
 """Names that move from model to model, and what they stand for. Source: `PRICES`."""
 
+_DEVELOPER = re.compile(r"generativelanguage(\.[a-z]+)*\.googleapis\.com")
+_VERTEX = re.compile(
+    r"([a-z0-9-]+-)?aiplatform(\.[a-z0-9-]+)*\.googleapis\.com",
+)
+"""Source: google-genai 3.4, _api_client.py: regional, multi-regional, mTLS servers."""
+
 _SUFFIX = re.compile(r"(-(preview|exp|latest))?(-\d+)*")
+
+
+def host_named(server: str) -> Host | None:
+    """Return the host that a server is by its name; None for any other server.
+
+    Args:
+        server: The name in a client's base URL, with a port if it has one.
+    """
+    name = server.lower().partition(":")[0]
+    if _DEVELOPER.fullmatch(name):
+        return "developer"
+    return "vertex" if _VERTEX.fullmatch(name) else None
+
+
+def host_facts(
+    host: str, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> HostFacts:
+    """Return the row of a host; an unknown server is as the Developer API.
+
+    Args:
+        host: A host, or the name of a server.
+        overrides: May say what a server is: `{"gateway.example": {"host": "vertex"}}`.
+
+    Raises:
+        OptionError: An override names a host that there is not.
+    """
+    said = (overrides or {}).get(host, {}).get("host", host)
+    if said != host and said not in HOSTS:
+        raise OptionError("facts", said, ", ".join(HOSTS))
+    return HOSTS.get(said, HOSTS["developer"])
 
 
 def model_facts(

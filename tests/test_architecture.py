@@ -38,12 +38,31 @@ ACTING = (
     "promptcache.providers.gemini",
     "promptcache.providers.openai",
     "promptcache.providers.streams",
+    "promptcache.providers.*.background",
+    "promptcache.providers.*.backoffs",
+    "promptcache.providers.*.budget",
+    "promptcache.providers.*.creation",
+    "promptcache.providers.*.handles",
+    "promptcache.providers.*.holding",
     "promptcache.providers.*.keeper",
+    "promptcache.providers.*.keys",
+    "promptcache.providers.*.outbox",
+    "promptcache.providers.*.placement",
     "promptcache.providers.*.remote",
     "promptcache.providers.*.remote_legacy",
+    "promptcache.providers.*.residents",
+    "promptcache.providers.*.residing",
     "promptcache.providers.*.seam",
+    "promptcache.providers.*.seam_legacy",
+    "promptcache.providers.*.shared",
+    "promptcache.providers.*.shelf",
+    "promptcache.providers.*.standing",
     "promptcache.providers.*.streams",
+    "promptcache.providers.*.streams_legacy",
     "promptcache.providers.*.sweep",
+    "promptcache.providers.*.telling",
+    "promptcache.providers.*.tending",
+    "promptcache.providers.*.upkeep",
 )
 # What a pure module may import of ours besides the other pure modules.
 VALUES = ("promptcache.options",)
@@ -54,9 +73,12 @@ JUDGE_MAY = ("promptcache.errors", "promptcache.providers.*.facts")
 ABOVE = (
     "promptcache.analysis",
     "promptcache.cache",
+    "promptcache.caches_cli",
     "promptcache.cli",
     "promptcache.defaults",
+    "promptcache.holding",
     "promptcache.demo",
+    "promptcache.holdings",
     "promptcache.testing",
 )
 # What is handed the cache by its caller, and may name its type.
@@ -107,6 +129,8 @@ CLOCK_CALLS = frozenset({"now", "today", "utcnow"})
 THIRD_PARTY = {
     "promptcache": {"orjson", "tomli"},
     "promptcache.analysis": {"rich"},
+    "promptcache.caches_cli": {"rich", "typer"},
+    "promptcache.caches_table": {"rich"},
     "promptcache.cli": {"typer"},
     "promptcache.demo": {"*"},
     "promptcache.emulator": {"starlette", "uvicorn"},
@@ -519,9 +543,11 @@ def test_allowed(module, source):
 
 
 def loaded_by(module: str) -> set[str]:
-    """Return the top-level packages that a fresh interpreter has after an import."""
+    """Return the top-level packages that an import adds to a fresh interpreter."""
+    # Some packages, once installed, are there from the start.
     code = (
-        f"import sys, {module}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+        f"import sys\nbefore = set(sys.modules)\nimport {module}\n"
+        "print(*{name.split('.')[0] for name in set(sys.modules) - before})"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

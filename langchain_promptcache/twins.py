@@ -24,12 +24,13 @@ __all__ = ["prompt_cached"]
 Model = TypeVar("Model", bound=Runnable[Any, Any])
 
 SUPPORTED = (
-    "ChatAnthropic, ChatOpenAI, AzureChatOpenAI, and classes derived from them or "
-    "from BaseChatOpenAI"
+    "ChatAnthropic, ChatOpenAI, AzureChatOpenAI, ChatGoogleGenerativeAI, and classes "
+    "derived from them or from BaseChatOpenAI"
 )
 
 _ADAPTERS: Mapping[str, str] = {
     "langchain_anthropic": "langchain_promptcache.chat_models.anthropic",
+    "langchain_google_genai": "langchain_promptcache.chat_models.google",
     "langchain_openai": "langchain_promptcache.chat_models.openai",
 }
 
@@ -44,10 +45,13 @@ def prompt_cached(
     sequences and configurable models are found. With `PROMPTCACHE=off` in the
     environment the model itself is returned.
 
+    Caching a Gemini chooses cached contents, as `PromptCachedChatGoogleGenerativeAI`
+    says; `{"gemini_caches": False}` leaves implicit caching.
+
     Args:
         model: A chat model, or a runnable with chat models in it.
-        prompt_cache: What `PromptCachedChatAnthropic` and `PromptCachedChatOpenAI`
-            take under this name.
+        prompt_cache: What `PromptCachedChatAnthropic`, `PromptCachedChatOpenAI` and
+            `PromptCachedChatGoogleGenerativeAI` take under this name.
         strict: Raise for a model that cannot be cached, instead of warning.
 
     Raises:

@@ -102,29 +102,29 @@ class PromptCachedChatModel(BaseChatModel):
         return model.bind(**kwargs) if kwargs else model
 
     def bind_tools(
-        self, tools: Sequence[Any], **kwargs: Any
+        self, tools: Sequence[Any], *args: Any, **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
         self.check_bound(kwargs)
+        parent: Any = super()
         if OPTION in kwargs:
-            model = self.bind(prompt_cache=kwargs.pop(OPTION))
-            bound: Runnable[LanguageModelInput, AIMessage] = model.bind_tools(
-                tools, **kwargs
-            )
-            return bound
-        return super().bind_tools(tools, **kwargs)
+            parent = self.bind(prompt_cache=kwargs.pop(OPTION))
+        bound: Runnable[LanguageModelInput, AIMessage] = parent.bind_tools(
+            tools, *args, **kwargs
+        )
+        return bound
 
     def with_structured_output(
-        self, schema: Any = None, **kwargs: Any
+        self, schema: Any = None, *args: Any, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
+        parent: Any = super()
         if OPTION in kwargs:
-            model = self.bind(prompt_cache=kwargs.pop(OPTION))
-            structured: Runnable[LanguageModelInput, Any] = (
-                model.with_structured_output(schema, **kwargs)
-            )
-            return structured
-        return super().with_structured_output(schema, **kwargs)
+            parent = self.bind(prompt_cache=kwargs.pop(OPTION))
+        structured: Runnable[LanguageModelInput, Any] = parent.with_structured_output(
+            schema, *args, **kwargs
+        )
+        return structured
 
     def invoke(
         self,
@@ -256,7 +256,11 @@ class PromptCachedChatModel(BaseChatModel):
         told = {} if run_manager is None else _identity(run_manager.metadata or {})
         identity = CallOptions.read({**told, **kwargs.pop(_IDENTITY, {})})
         said = self._read_options(kwargs.pop(OPTION, None))
-        return Call(said, defaults=self._options.over(identity))
+        return Call(said, defaults=self._standing_options().over(identity))
+
+    def _standing_options(self) -> CallOptions:
+        """Return what holds where neither a call nor a `with` says anything."""
+        return self._options
 
     def _read_options(self, said: Any) -> CallOptions:
         """Read what was said about one call, or for all calls of a binding."""

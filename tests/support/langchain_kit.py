@@ -80,6 +80,8 @@ class Kit:
 
 def echo(body):
     """Answer by the question, so that requests may come in any order."""
+    if "contents" in body:
+        return f"You asked: {body['contents'][-1]['parts'][-1]['text']}"
     asked = body["messages"] if "messages" in body else body["input"]
     content = asked[-1]["content"]
     text = content if isinstance(content, str) else content[-1]["text"]

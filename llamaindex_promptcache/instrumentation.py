@@ -19,7 +19,8 @@ try:
 except ImportError as error:
     msg = (
         "`llamaindex_promptcache` needs LlamaIndex: pip install "
-        "'promptcache[llamaindex-anthropic]' or 'promptcache[llamaindex-openai]'"
+        "'promptcache[llamaindex-anthropic]', 'promptcache[llamaindex-openai]' or "
+        "'promptcache[llamaindex-google]'"
     )
     raise ImportError(msg) from error
 

@@ -16,7 +16,8 @@ try:
 except ImportError as error:
     msg = (
         "`llamaindex_promptcache` needs LlamaIndex: pip install "
-        "'promptcache[llamaindex-anthropic]' or 'promptcache[llamaindex-openai]'"
+        "'promptcache[llamaindex-anthropic]', 'promptcache[llamaindex-openai]' or "
+        "'promptcache[llamaindex-google]'"
     )
     raise ImportError(msg) from error
 
@@ -28,12 +29,13 @@ __all__ = ["prompt_cached"]
 Llm = TypeVar("Llm")
 
 SUPPORTED = (
-    "Anthropic, OpenAI and OpenAIResponses of LlamaIndex, classes derived from these, "
-    "and StructuredLLM of them"
+    "Anthropic, OpenAI, OpenAIResponses and GoogleGenAI of LlamaIndex, classes derived "
+    "from these, and StructuredLLM of them"
 )
 
 _MODULES = {
     "llama_index.llms.anthropic": "llamaindex_promptcache.llms.anthropic",
+    "llama_index.llms.google_genai": "llamaindex_promptcache.llms.google",
     "llama_index.llms.openai": "llamaindex_promptcache.llms.openai",
 }
 """Of each partner package, where its cached classes are."""
@@ -75,7 +77,7 @@ def _twin(llm: Any, prompt_cache: Any) -> Any:
     if twin_class is None:
         raise UnsupportedClientError(llm, SUPPORTED)
     if not isinstance(llm, twin_class):
-        clients = (llm._client, llm._aclient)  # noqa: SLF001 - the parent has no other
+        clients = twin_class.clients_of(llm)
     elif prompt_cache is None:
         return llm
     else:

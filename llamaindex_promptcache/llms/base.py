@@ -30,7 +30,7 @@ from llamaindex_promptcache.llms.receipted import (
 )
 from promptcache import Call, CallOptions, OptionError, is_switched_off, read_choice
 
-__all__ = ["PromptCachedLLM"]
+__all__ = ["PromptCachedLLM", "passing_through"]
 
 _OPTION = "prompt_cache"
 _RUN = "llamaindex.run_id"
@@ -40,28 +40,26 @@ _RUN = "llamaindex.run_id"
 Method = TypeVar("Method")
 
 
-def _passing_through(method: Method) -> Method:
+def passing_through(method: Method) -> Method:
     """Mark a method as one that opens no span of its own: the parent's does."""
     setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
     return method
 
 
 class PromptCachedLLM(FunctionCallingLLM):
-    """Mixed in before an LLM class of LlamaIndex, it makes that one cached.
-
-    The class keeps its SDK clients in `_client` and `_aclient`, or None there until it
-    makes them.
-    """
+    """Mixed in before an LLM class of LlamaIndex, it makes that one cached."""
 
     provider_name: ClassVar[Any]
     """Whose lifetimes may be asked for."""
+    client_names: ClassVar[tuple[str, ...]] = ("_client", "_aclient")
+    """Where the class keeps its SDK clients, or None until it makes them."""
 
     _choice: Choice = PrivateAttr()
-    _plain_clients: tuple[Any, Any] = PrivateAttr()
+    _plain_clients: tuple[Any, ...] = PrivateAttr()
 
     def __init__(self, *args: Any, prompt_cache: Any = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.adopt_clients((self._client, self._aclient), prompt_cache)
+        self.adopt_clients(self.clients_of(self), prompt_cache)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over what was pickled: the parent by its constructor, then the rest."""
@@ -72,12 +70,17 @@ class PromptCachedLLM(FunctionCallingLLM):
         if choice is not None and clients is not None:
             self.adopt_clients(clients, choice)
 
+    @classmethod
+    def clients_of(cls, llm: Any) -> tuple[Any, ...]:
+        """Return the SDK clients of an LLM of the class that this one stands in for."""
+        return tuple(getattr(llm, name) for name in cls.client_names)
+
     @property
-    def plain_clients(self) -> tuple[Any, Any]:
+    def plain_clients(self) -> tuple[Any, ...]:
         """The clients that those of this LLM were made from."""
         return self._plain_clients
 
-    def adopt_clients(self, clients: tuple[Any, Any], prompt_cache: Any) -> None:
+    def adopt_clients(self, clients: tuple[Any, ...], prompt_cache: Any) -> None:
         """Send through clients like these, attached to the cache of one's choice.
 
         Raises:
@@ -90,16 +93,17 @@ class PromptCachedLLM(FunctionCallingLLM):
             self._check()
             listen_to(self._choice.cache)
         cache = self._choice.cache
-        self._client, self._aclient = (attached(it, cache) for it in clients)
+        for name, client in zip(self.client_names, clients, strict=True):
+            setattr(self, name, attached(client, cache))
 
-    @_passing_through
+    @passing_through
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
         with self._call(kwargs, messages) as call:
             response: ChatResponse = self._stock.chat(messages, **kwargs)
         return receipted(response, call)
 
-    @_passing_through
+    @passing_through
     async def achat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> ChatResponse:
@@ -108,7 +112,7 @@ class PromptCachedLLM(FunctionCallingLLM):
             response: ChatResponse = await self._stock.achat(messages, **kwargs)
         return receipted(response, call)
 
-    @_passing_through
+    @passing_through
     def stream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> Generator[ChatResponse, None, None]:
@@ -117,7 +121,7 @@ class PromptCachedLLM(FunctionCallingLLM):
             stream = self._stock.stream_chat(messages, **kwargs)
         return receipted_steps(stream, call)
 
-    @_passing_through
+    @passing_through
     async def astream_chat(
         self, messages: Sequence[ChatMessage], **kwargs: Any
     ) -> AsyncGenerator[ChatResponse, None]:
@@ -126,14 +130,14 @@ class PromptCachedLLM(FunctionCallingLLM):
             stream = await self._stock.astream_chat(messages, **kwargs)
         return areceipted_steps(stream, call)
 
-    @_passing_through
+    @passing_through
     def complete(self, prompt: str, *args: Any, **kwargs: Any) -> CompletionResponse:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
         with self._call(kwargs) as call:
             response: CompletionResponse = self._stock.complete(prompt, *args, **kwargs)
         return receipted(response, call)
 
-    @_passing_through
+    @passing_through
     async def acomplete(
         self, prompt: str, *args: Any, **kwargs: Any
     ) -> CompletionResponse:
@@ -144,7 +148,7 @@ class PromptCachedLLM(FunctionCallingLLM):
             )
         return receipted(response, call)
 
-    @_passing_through
+    @passing_through
     def stream_complete(
         self, prompt: str, *args: Any, **kwargs: Any
     ) -> Generator[CompletionResponse, None, None]:
@@ -153,7 +157,7 @@ class PromptCachedLLM(FunctionCallingLLM):
             stream = self._stock.stream_complete(prompt, *args, **kwargs)
         return receipted_steps(stream, call)
 
-    @_passing_through
+    @passing_through
     async def astream_complete(
         self, prompt: str, *args: Any, **kwargs: Any
     ) -> AsyncGenerator[CompletionResponse, None]:
@@ -162,7 +166,7 @@ class PromptCachedLLM(FunctionCallingLLM):
             stream = await self._stock.astream_complete(prompt, *args, **kwargs)
         return areceipted_steps(stream, call)
 
-    @_passing_through
+    @passing_through
     def structured_predict(
         self,
         output_cls: type[Model],
@@ -174,11 +178,11 @@ class PromptCachedLLM(FunctionCallingLLM):
         given = dict(llm_kwargs or {})
         with self._call(given):
             found: Model = self._stock.structured_predict(
-                output_cls, prompt, given, **prompt_args
+                output_cls, self._handed(prompt), given, **prompt_args
             )
         return found
 
-    @_passing_through
+    @passing_through
     async def astructured_predict(
         self,
         output_cls: type[Model],
@@ -190,11 +194,11 @@ class PromptCachedLLM(FunctionCallingLLM):
         given = dict(llm_kwargs or {})
         with self._call(given):
             found: Model = await self._stock.astructured_predict(
-                output_cls, prompt, given, **prompt_args
+                output_cls, self._handed(prompt), given, **prompt_args
             )
         return found
 
-    @_passing_through
+    @passing_through
     def stream_structured_predict(
         self,
         output_cls: type[Model],
@@ -206,11 +210,11 @@ class PromptCachedLLM(FunctionCallingLLM):
         given = dict(llm_kwargs or {})
         with self._call(given) as call:
             stream = self._stock.stream_structured_predict(
-                output_cls, prompt, given, **prompt_args
+                output_cls, self._handed(prompt), given, **prompt_args
             )
         return receipted_steps(stream, call)
 
-    @_passing_through
+    @passing_through
     async def astream_structured_predict(
         self,
         output_cls: type[Model],
@@ -222,7 +226,7 @@ class PromptCachedLLM(FunctionCallingLLM):
         given = dict(llm_kwargs or {})
         with self._call(given) as call:
             stream = await self._stock.astream_structured_predict(
-                output_cls, prompt, given, **prompt_args
+                output_cls, self._handed(prompt), given, **prompt_args
             )
         return areceipted_steps(stream, call)
 
@@ -233,6 +237,10 @@ class PromptCachedLLM(FunctionCallingLLM):
 
     def _check(self) -> None:
         """Refuse at construction what is bound to fail; each class has its own."""
+
+    def _handed(self, prompt: PromptTemplate) -> PromptTemplate:
+        """Return a prompt as the parent gets it for structured output."""
+        return prompt
 
     def _call(
         self,

@@ -1,6 +1,6 @@
 """What an LLM was given as `prompt_cache`, in a form that goes where the LLM goes."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from promptcache import CallOptions, PromptCache, read_choice
@@ -28,6 +28,10 @@ class Choice:
             return said
         cache, options = read_choice(said, provider=provider)
         return cls(cache, options, provider)
+
+    def saying(self, said: CallOptions) -> "Choice":
+        """Return this choice with more said, which wins."""
+        return replace(self, options=said.over(self.options))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Choice":
         return self

@@ -164,7 +164,9 @@ def test_options_of_a_twin(plain, prompt, markers, last_row):
 )
 def test_what_cannot_be_cached(other):
     """Something else comes back as it is, with a warning that names what is not."""
-    with pytest.warns(UserWarning, match="supported: Anthropic, OpenAI and") as found:
+    with pytest.warns(
+        UserWarning, match="supported: Anthropic, OpenAI, OpenAIResponses and"
+    ) as found:
         assert prompt_cached(other) is other
     with pytest.raises(UnsupportedClientError, match="cannot be cached"):
         prompt_cached(other, strict=True)

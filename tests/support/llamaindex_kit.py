@@ -109,7 +109,9 @@ class Kit:
         given = {"llm": self.llm, "system_prompt": self.head.content}
         if kind is not SimpleChatEngine:
             given["retriever"] = self.shelf
-        return kind.from_defaults(**given, memory=ChatMemoryBuffer.from_defaults())
+        return kind.from_defaults(
+            **given, memory=ChatMemoryBuffer.from_defaults(token_limit=100_000)
+        )
 
     def agent(self, kind=FunctionAgent, **changes):
         given = {"tools": [TOOL], "llm": self.llm, "system_prompt": self.head.content}
@@ -150,12 +152,14 @@ def streamed(answer):
 
 
 async def run(agent):
-    output = await agent.run(QUESTION, memory=ChatMemoryBuffer.from_defaults())
+    output = await agent.run(
+        QUESTION, memory=ChatMemoryBuffer.from_defaults(token_limit=100_000)
+    )
     return output.response.content, [call.tool_name for call in output.tool_calls]
 
 
 async def run_twice(agent):
-    memory = ChatMemoryBuffer.from_defaults()
+    memory = ChatMemoryBuffer.from_defaults(token_limit=100_000)
     first = await agent.run(QUESTION, memory=memory)
     second = await agent.run("And when?", memory=memory)
     return [first.response.content, second.response.content]
@@ -200,7 +204,11 @@ def walked(walk, kit, answers, emulator):
 
 def say(body):
     """Answer by the question, so that requests may come in any order."""
-    asked = body["messages"] if "messages" in body else body["input"]
-    content = asked if isinstance(asked, str) else asked[-1]["content"]
+    asked = next(
+        body[name] for name in ("messages", "input", "contents") if name in body
+    )
+    content = asked if isinstance(asked, str) else asked[-1].get("content")
+    if content is None:
+        content = asked[-1]["parts"]
     text = content if isinstance(content, str) else content[-1]["text"]
     return f"You asked: {text[-20:]}"

@@ -4,15 +4,19 @@ from importlib.resources import files
 
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from langchain_promptcache import PromptCachedChatAnthropic, PromptCachedChatOpenAI
-from promptcache import PromptCache
+from langchain_promptcache import (
+    PromptCachedChatAnthropic,
+    PromptCachedChatGoogleGenerativeAI,
+    PromptCachedChatOpenAI,
+)
+from promptcache import MemoryStore, PromptCache
 from promptcache.emulator import Emulator
 
 for package in ("promptcache", "langchain_promptcache", "llamaindex_promptcache"):
     assert (files(package) / "py.typed").is_file(), f"{package} ships no types"
 
 with Emulator() as emulator:
-    cache = PromptCache(clock=emulator.clock)
+    cache = PromptCache(store=MemoryStore(), clock=emulator.clock)
     how = {"api_key": "none", "prompt_cache": cache}
     for model in (
         PromptCachedChatAnthropic(
@@ -21,9 +25,12 @@ with Emulator() as emulator:
         PromptCachedChatOpenAI(
             model="gpt-6.1-sol", base_url=f"{emulator.url}/v1", **how
         ),
+        PromptCachedChatGoogleGenerativeAI(
+            model="gemini-3.8-flash", base_url=emulator.url, **how
+        ),
     ):
         messages = [
-            SystemMessage("You answer in one sentence. " * 400),
+            SystemMessage("You answer in one sentence. " * 800),
             HumanMessage("What is a prefix?"),
         ]
         for _ in range(2):
@@ -35,3 +42,4 @@ with Emulator() as emulator:
         assert receipt["input_tokens"] == row.total_input_tokens, receipt
         print(f"read {receipt['read_tokens']} of {receipt['input_tokens']} tokens")
 print(cache.report())
+cache.close()

@@ -157,11 +157,15 @@ class Week:
         self._bill = 0.0
 
     def run(self, times: Sequence[float]) -> tuple[float, float]:
-        """Return what the whole and what its first day cost, in US dollars."""
+        """Return what all cost, and what those of the first day did, in US dollars.
+
+        The first day begins with the first question.
+        """
         first_day, is_first = 0.0, True
+        end = times[0] + DAY
         for at in times:
-            if is_first and at >= DAY:
-                self._pass(DAY)
+            if is_first and at >= end:
+                self._pass(end)
                 first_day, is_first = self._bill, False
             self._ask(at)
         self._pass(times[-1] + DAY)

@@ -6,7 +6,14 @@ import textwrap
 
 import pytest
 
-PARTNERS = ("anthropic", "langchain_anthropic", "langchain_openai", "openai")
+PARTNERS = (
+    "anthropic",
+    "google.genai",
+    "langchain_anthropic",
+    "langchain_google_genai",
+    "langchain_openai",
+    "openai",
+)
 
 
 def run(script):

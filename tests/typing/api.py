@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from anthropic import Anthropic, AsyncAnthropic
+from google import genai
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import AIMessage
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
@@ -12,11 +13,15 @@ from typing_extensions import assert_type
 from langchain_promptcache import (
     PromptCachedAzureChatOpenAI,
     PromptCachedChatAnthropic,
+    PromptCachedChatGoogleGenerativeAI,
     PromptCachedChatOpenAI,
     prompt_cached,
 )
 from promptcache import (
+    GeminiCacheKeeper,
     JsonlReceipts,
+    Limits,
+    MemoryStore,
     Policy,
     PromptCache,
     Receipt,
@@ -29,6 +34,7 @@ from promptcache.emulator import Emulator
 
 MODEL = "claude-sonnet-5-5"
 GPT = "gpt-6.1-sol"
+GEMINI = "gemini-3.8-flash"
 
 
 def models() -> None:
@@ -61,6 +67,22 @@ def gpts() -> None:
     assert_type(prompt_cached(model), PromptCachedChatOpenAI)
     prompt_cached(stock, "auto", strict=True)
     prompt_cached(stock_azure | str)
+
+
+def geminis() -> None:
+    """Choose cached contents, within limits, or hold one yourself."""
+    cache = PromptCache(
+        store="redis://localhost/0", limits=Limits(usd_per_hour=0.5), secret=b"s"
+    )
+    model = PromptCachedChatGoogleGenerativeAI(
+        model=GEMINI, prompt_cache=cache, gemini_caches=True
+    )
+    model.invoke("Hello", prompt_cache={"gemini_caches": False})
+    keeper = GeminiCacheKeeper(attach(genai.Client()), cache=cache)
+    with keeper.hold(GEMINI, system="Be brief.", ttl=timedelta(minutes=10)) as handle:
+        assert_type(handle.name, str)
+        assert_type(handle.tokens, int | None)
+    PromptCache(store=MemoryStore()).close()
 
 
 def choices() -> None:
@@ -97,6 +119,7 @@ def clients() -> None:
     assert_type(attach(OpenAI()), OpenAI)
     assert_type(attach(AsyncOpenAI(), PromptCache()), AsyncOpenAI)
     assert_type(attach(AsyncAzureOpenAI()), AsyncAzureOpenAI)
+    assert_type(attach(genai.Client()), genai.Client)
 
 
 def call_options() -> None:

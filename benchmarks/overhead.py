@@ -21,12 +21,14 @@ from typing import Any
 from anthropic._models import FinalRequestOptions as AnthropicOptions
 from anthropic._request import APIRequest
 from anthropic._utils._json import openapi_dumps as anthropic_encode
+from google import genai
 from openai import OpenAI
 from openai._models import FinalRequestOptions as OpenAIOptions
 from openai._utils._json import openapi_dumps as openai_encode
 
-from promptcache import PromptCache
+from promptcache import MemoryStore, PromptCache
 from promptcache.providers.anthropic.seam import Seam as AnthropicSeam
+from promptcache.providers.gemini.seam import Seam as GeminiSeam
 from promptcache.providers.openai.seam import Seam as OpenAISeam
 
 SHAPES = ((10, 1000), (100, 1000), (400, 1000), (400, 50))
@@ -128,6 +130,26 @@ def openai_planner(url: str) -> Planner:
     return plan
 
 
+def gemini_planner() -> Planner:
+    """Return what takes bodies through the `request` of google-genai."""
+    client = genai.Client(api_key="none")
+    seam = GeminiSeam(client, PromptCache(store=MemoryStore()))
+    seam._sender.request = sent  # noqa: SLF001 - there is no public place
+
+    def plan(body: Body) -> None:
+        try:
+            seam.request("post", "models/gemini-3.8-flash:generateContent", body)
+        except Sent:
+            return
+
+    return plan
+
+
+def gemini_encode(body: Body) -> bytes:
+    """Encode a body as google-genai does."""
+    return json.dumps(body).encode()
+
+
 def sent(*request: Any, **streaming: Any) -> Any:
     """Stand where the SDK would send a request."""
     raise Sent(request, streaming)
@@ -211,6 +233,29 @@ def responses_body(turns: int, turn_tokens: int, seed: int) -> Body:
     }
 
 
+def gemini_body(turns: int, turn_tokens: int, seed: int) -> Body:
+    """Return the same conversation as Gemini has it."""
+    contents: list[Body] = []
+    for turn, text in enumerate(texts(turns, turn_tokens, seed)):
+        parts: list[Body] = [{"text": text}]
+        if turn % 4 == 1:
+            parts.append({"functionCall": {"name": "tool_1", "args": {}}})
+        elif turn % 4 == RESULT_TURN:
+            answer = {"name": "tool_1", "response": {"output": text}}
+            parts = [{"functionResponse": answer}]
+        contents.append({"role": ("user", "model")[turn % 2], "parts": parts})
+    declared = [
+        {"name": name, "description": about, "parameters": schema}
+        for name, about, schema in tools()
+    ]
+    return {
+        "systemInstruction": {"role": "user", "parts": [{"text": SYSTEM}]},
+        "tools": [{"functionDeclarations": declared}],
+        "contents": contents,
+        "generationConfig": {"maxOutputTokens": 100},
+    }
+
+
 def texts(turns: int, turn_tokens: int, seed: int) -> list[str]:
     """Return what is said in each turn."""
     text = (TEXT * turn_tokens)[: turn_tokens * 4]
@@ -259,6 +304,7 @@ WIRES: Mapping[str, Wire] = {
     "openai-responses": Wire(
         responses_body, lambda: openai_planner("/responses"), openai_encode
     ),
+    "gemini": Wire(gemini_body, gemini_planner, gemini_encode),
 }
 
 

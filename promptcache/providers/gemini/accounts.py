@@ -106,10 +106,13 @@ class Account:
         Returns:
             None if there is no prefix that might be created.
         """
-        first = 0 if standing is None else standing + 1
+        first, last = 0 if standing is None else standing + 1, len(sight.seen) - 1
         best: Wish | None = None
-        for index in range(first, len(sight.seen)):
+        for index in range(first, last + 1):
             seen = sight.seen[index]
+            # Within one conversation what pays at all pays most at its end.
+            if seen.alone and index < last:
+                continue
             if seen.cut.tokens < minimum * _SLACK or not allowed(seen.cut):
                 continue
             # What a conversation of its own leaves behind is not kept beside it.

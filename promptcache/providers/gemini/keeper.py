@@ -340,12 +340,10 @@ class Keeper:
                 placed.account.books.spent += wish.life.cost_usd
         until = handle.created_at + wish.life.seconds
         self._tending.use(Tended(handle, placed.remote, until))
-        # A conversation has rolled on from a handle that only it has used.
-        if old is not None and placed.standing is not None:
-            was_its_own = placed.sight.seen[placed.standing].alone
-            if was_its_own and old.owner == self.handles.owner:
-                self._tending.drop(old.name)
-                self.handles.delete(old, placed.remote)
+        standing = placed.standing
+        if old and standing is not None and placed.sight.seen[standing].alone:
+            # A conversation has rolled on from a handle that only it has used.
+            self._tending.leave(old, placed.remote)
 
     def _key(self, placed: Placed, cut: Cut) -> bytes:
         return self.handles.key(placed.remote.scope, cut.digest)

@@ -151,6 +151,8 @@ class Residency:
             return None
         if self.mode != "auto":
             return None if self._is_as_good(standing, best) else best
+        if standing is not None and standing.documents == best.documents:
+            return None
         use = 0.0
         if standing is not None:
             use = self.life(standing, terms, head=head).use_usd

@@ -142,8 +142,9 @@ class Residing:
         if standing is not None and not account.residency.pays(
             standing, terms, head=head
         ):
-            self._let_go(account, placed)
-            standing = None
+            if account.handle is not None:
+                self._tending.leave(account.handle, placed.remote)
+            standing = account.standing = account.handle = None
         if account.is_creating:
             return None
         return account.residency.wanted(
@@ -230,9 +231,7 @@ class Residing:
         until = handle.created_at + choice.life.seconds
         self._tending.use(Tended(handle, placed.remote, until))
         if old is not None and old.name != handle.name:
-            self._tending.drop(old.name)
-            if old.owner == self._handles.owner:
-                self._handles.delete(old, placed.remote)
+            self._tending.leave(old, placed.remote)
 
     @staticmethod
     def _name(

@@ -55,6 +55,11 @@ class _Node:
     branches: int = 0
     gaps: Gaps | None = None
 
+    def note_gap(self, seconds: float, *, like: Gaps) -> None:
+        if self.gaps is None:
+            self.gaps = Gaps(wider=like)
+        self.gaps.add(seconds)
+
 
 @dataclass(slots=True)
 class _Levels:
@@ -110,6 +115,7 @@ class Returns:
         """
         nodes = [self._node(cut.digest) for cut in cuts]
         idle = [None if it.last is None else max(now - it.last, 0.0) for it in nodes]
+        alone = False
         for index, (cut, node) in enumerate(zip(cuts, nodes, strict=True)):
             kind = self._kinds[_kind(cut)]
             node.uses += 1
@@ -119,7 +125,12 @@ class Returns:
                 node.branches += 1
             gap = idle[index]
             if gap is not None:
-                self._note_gap(node, kind, gap, is_last=_last(idle, index))
+                # The prefixes of one conversation rest together: count that once.
+                if not alone:
+                    node.note_gap(gap, like=kind.gaps)
+                if _last(idle, index):
+                    kind.gaps.add(gap)
+            alone = _is_alone(cut, node)
         while len(self._nodes) > self._max_nodes:
             self._nodes.popitem(last=False)
         return self._seen(cuts, nodes, idle)
@@ -131,16 +142,6 @@ class Returns:
         else:
             self._nodes.move_to_end(digest)
         return node
-
-    def _note_gap(
-        self, node: _Node, kind: _Levels, gap: float, *, is_last: bool
-    ) -> None:
-        if node.gaps is None:
-            node.gaps = Gaps(wider=kind.gaps)
-        node.gaps.add(gap)
-        if is_last:
-            # The prefixes of one conversation rest together: count that once.
-            kind.gaps.add(gap)
 
     def _seen(
         self,
@@ -154,9 +155,9 @@ class Returns:
             kind = self._kinds[_kind(cut)]
             # Behind the last fork there is one conversation: what is new in it is as
             # old as the conversation.
-            if not alone or not cut.contents:
+            if not alone:
                 uses, gaps = node.uses, node.gaps
-            alone = cut.contents > 0 and node.branches <= 1
+            alone = _is_alone(cut, node)
             returns = kind.returns(uses)
             known = gaps if gaps is not None else Gaps(wider=kind.gaps)
             found.append(Seen(cut, node.uses, returns, known, alone, gap))
@@ -165,6 +166,11 @@ class Returns:
 
 def _kind(cut: Cut) -> Kind:
     return "turns" if cut.contents else "head"
+
+
+def _is_alone(cut: Cut, node: _Node) -> bool:
+    """Tell whether all went on from here in the same way; from a head, nobody knows."""
+    return cut.contents > 0 and node.branches <= 1
 
 
 def _last(idle: Sequence[float | None], index: int) -> bool:

@@ -21,6 +21,9 @@ __all__ = ["Tended", "Tending"]
 _BEFORE_SECONDS = 90.0
 """How long before its end a handle is extended."""
 
+_LEAVING_SECONDS = 60.0
+"""How long what is left behind lives on, for requests that name it already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tended:
@@ -62,6 +65,15 @@ class Tending:
                 tended = replace(tended, is_due=True)
             self._tended[tended.handle.name] = tended
 
+    def leave(self, handle: Handle, remote: Remote) -> None:
+        """Have a handle deleted soon that no request is going to name any more.
+
+        Requests that are on their way may still name it.
+        """
+        until = self._clock.now() + _LEAVING_SECONDS
+        with undisturbed(), self._lock:
+            self._tended[handle.name] = Tended(handle, remote, until)
+
     def drop(self, name: str) -> None:
         """Leave a handle to its end."""
         with undisturbed(), self._lock:
@@ -78,9 +90,11 @@ class Tending:
             left = handle.expires_at - now
             if tended.until <= now:
                 self.drop(name)
-                if left > SHORTEST_SECONDS and handle.owner == self._handles.owner:
+                if left > _BEFORE_SECONDS and handle.owner == self._handles.owner:
                     self._handles.delete(handle, tended.remote)
-            elif tended.is_due or left < min(_BEFORE_SECONDS, tended.ahead / 2):
+                continue
+            ends_early = left < min(_BEFORE_SECONDS, tended.ahead / 2)
+            if tended.is_due or (ends_early and tended.until > handle.expires_at):
                 self._extend(name, handle, tended, now)
         return bool(self._tended)
 

@@ -150,7 +150,10 @@ def test_a_conversation_rolls_on(pair, emulator):
         chat.send_message(TURN)
         assert cache.keeper.idle()
         emulator.clock.advance(20)
+        cache.keeper.tend()
     reads = [row.cache_read_input_tokens for row in asked(emulator)]
+    emulator.clock.advance(60)
+    cache.keeper.tend()
 
     assert len(emulator.caches) >= 3
     assert len(live(emulator)) <= 2

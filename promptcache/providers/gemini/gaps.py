@@ -6,12 +6,12 @@ Rule 1: a gap counts when it has ended; old ones fade, so that habits may change
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-__all__ = ["EDGES", "NO_GAPS", "Gaps"]
+__all__ = ["EDGES", "Gaps", "Spread"]
 
 EDGES = tuple(float(2**power) for power in range(18))
 """Seconds at which bins begin: one second, and twice as long each, up to 36 hours."""
 
-_LONGEST = 2 * EDGES[-1]
+_ENDS = (*EDGES[1:], 2 * EDGES[-1])
 _FADING = 0.99
 _PRIOR = 2.0
 """Gaps that the prior counts for: any length is as likely as twice that length."""
@@ -34,15 +34,15 @@ class Gaps:
 
     def within(self, seconds: float) -> float:
         """Return the chance that a gap is no longer than that."""
-        return sum(
-            share * _part(start, end, seconds) for start, end, share in self._shares()
-        )
+        return self.spread().within(seconds)
 
     def mean_within(self, seconds: float) -> float:
         """Return how many of so many seconds a gap lasts, on average."""
-        return sum(
-            share * _mean(start, end, seconds) for start, end, share in self._shares()
-        )
+        return self.spread().mean_within(seconds)
+
+    def spread(self) -> "Spread":
+        """Return the chances of all lengths, as they are now."""
+        return Spread(tuple(zip(EDGES, _ENDS, self.shares(), strict=True)))
 
     def shares(self) -> list[float]:
         """Return the chance of each bin."""
@@ -56,13 +56,25 @@ class Gaps:
             for count, before in zip(self.counts, prior, strict=True)
         ]
 
-    def _shares(self) -> list[tuple[float, float, float]]:
-        ends = (*EDGES[1:], _LONGEST)
-        return list(zip(EDGES, ends, self.shares(), strict=True))
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How likely gaps of each length are."""
 
-NO_GAPS = Gaps()
-"""Where nothing is known."""
+    bins: tuple[tuple[float, float, float], ...]
+    """Where each begins and ends, in seconds, and the chance of it."""
+
+    def within(self, seconds: float) -> float:
+        """Return the chance that a gap is no longer than that."""
+        return sum(
+            share * _part(start, end, seconds) for start, end, share in self.bins
+        )
+
+    def mean_within(self, seconds: float) -> float:
+        """Return how many of so many seconds a gap lasts, on average."""
+        return sum(
+            share * _mean(start, end, seconds) for start, end, share in self.bins
+        )
 
 
 def _part(start: float, end: float, limit: float) -> float:

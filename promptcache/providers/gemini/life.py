@@ -7,7 +7,7 @@ nothing seen before has paid for must fit into a fixed allowance.
 
 from dataclasses import dataclass
 
-from promptcache.providers.gemini.gaps import Gaps
+from promptcache.providers.gemini.gaps import Gaps, Spread
 from promptcache.providers.gemini.terms import Terms
 
 __all__ = [
@@ -81,8 +81,9 @@ def best_life(prospect: Prospect, terms: Terms) -> Life:
     paid for; one that comes too late finds it gone and pays for the next one. The last
     use is followed by a whole life that nobody uses.
     """
+    spread = prospect.gaps.spread()
     return max(
-        (_life(prospect, terms, seconds) for seconds in _LIVES),
+        (_life(prospect, spread, terms, seconds) for seconds in _LIVES),
         key=lambda life: life.gain_usd,
     )
 
@@ -96,15 +97,15 @@ def next_expiry(expires_at: float, life_seconds: float, *, now: float) -> float 
     return now + ahead if expires_at - now < _LEFT * ahead else None
 
 
-def _life(prospect: Prospect, terms: Terms, seconds: float) -> Life:
+def _life(prospect: Prospect, spread: Spread, terms: Terms, seconds: float) -> Life:
     stored = prospect.tokens if prospect.stored is None else prospect.stored
     second = stored * terms.storage / 3600
     saved = prospect.gained * (terms.input - terms.read)
     saved -= prospect.wasted * terms.read
     creation = prospect.tokens * terms.creation
-    in_time = prospect.gaps.within(seconds)
+    in_time = spread.within(seconds)
     late = 1 - in_time
-    use = in_time * saved - prospect.gaps.mean_within(seconds) * second
+    use = in_time * saved - spread.mean_within(seconds) * second
     use -= late * creation
     gain = prospect.returns * use - seconds * second - creation
     return Life(seconds, gain, creation, use)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module, metadata
+from types import FunctionType
 from typing import Annotated, Any
 
 __all__ = ["COMMANDS", "Command", "main"]
@@ -20,7 +21,8 @@ class Command:
     """A subcommand, known by where its function stands."""
 
     function: str
-    """`module:name` of the function whose signature typer reads."""
+    """`module:name` of the function whose signature typer reads, or of a `Typer` with
+    subcommands of its own."""
     extra: str
     """The extra that installs all that the function needs."""
     summary: str
@@ -37,6 +39,11 @@ COMMANDS: Mapping[str, Command] = {
         "promptcache.emulator.cli:emulate",
         extra="emulator",
         summary="Serve the provider's API and its caching rules on this machine.",
+    ),
+    "caches": Command(
+        "promptcache.caches_cli:caches",
+        extra="cli",
+        summary="Show, extend and delete Gemini's cached contents, and sweep orphans.",
     ),
 }
 
@@ -57,9 +64,12 @@ def _app() -> Callable[..., Any]:
         """A subcommand that becomes the real one when it is invoked."""
 
         def make_context(self, *args: Any, **kwargs: Any) -> Any:
-            alone = typer.Typer(add_completion=False)
-            alone.command(self.name)(_load(str(self.name)))
-            return typer.main.get_command(alone).make_context(*args, **kwargs)
+            found = _load(str(self.name))
+            if not isinstance(found, typer.Typer):
+                alone = typer.Typer(add_completion=False)
+                alone.command(self.name)(found)
+                found = alone
+            return typer.main.get_command(found).make_context(*args, **kwargs)
 
     def show_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the value
         if wanted:
@@ -97,6 +107,8 @@ def _load(name: str) -> Callable[..., Any]:
     module, _, attribute = command.function.partition(":")
     with _needs(command.extra, f"promptcache {name}"):
         function: Callable[..., Any] = getattr(import_module(module), attribute)
+    if not isinstance(function, FunctionType):
+        return function
 
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:

@@ -208,7 +208,7 @@ class Hold:
             terms=terms,
             tenant=self._tenant,
         )
-        handle = handles.create(key, creation)
+        handle = self._keeper.keeper.create(key, creation)
         if handle is None:
             handle = handles.await_handle(key, _WAIT_SECONDS)
         if handle is None:

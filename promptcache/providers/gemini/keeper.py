@@ -16,17 +16,19 @@ from promptcache.interrupts import undisturbed
 from promptcache.providers.gemini import facts, wire
 from promptcache.providers.gemini.accounts import Account, Wish
 from promptcache.providers.gemini.background import Background
-from promptcache.providers.gemini.handles import Handles
+from promptcache.providers.gemini.handles import Creation, Handles
+from promptcache.providers.gemini.holds import Holds
 from promptcache.providers.gemini.life import next_expiry
 from promptcache.providers.gemini.placement import Placed, cuts_of
 from promptcache.providers.gemini.refusals import names_cache
-from promptcache.providers.gemini.remote import Remote
+from promptcache.providers.gemini.remote import Remote, RemoteError
 from promptcache.providers.gemini.residents import ResidentDocuments
 from promptcache.providers.gemini.residing import Residing
 from promptcache.providers.gemini.returns import Cut
+from promptcache.providers.gemini.sweep import Sweeper
 from promptcache.providers.gemini.tending import Tended, Tending
 from promptcache.providers.gemini.terms import terms_of
-from promptcache.receipts.events import CacheLost, StoreFailed
+from promptcache.receipts.events import CacheLost
 from promptcache.receipts.receipt import Receipt
 from promptcache.state.stores import Handle
 
@@ -46,9 +48,6 @@ _START_SECONDS = 1.0
 """How long the first request waits for the store."""
 
 _MAX_ACCOUNTS = 1_000
-_HOLDS = "gemini-holds"
-_HOLD_SECONDS = 86_400.0
-"""How long a hold counts whose process has died."""
 
 
 class Keeper:
@@ -73,10 +72,14 @@ class Keeper:
         self._tending = Tending(self.handles, clock=cache.clock)
         self._background = Background(self.tend)
         self._residing = Residing(
-            self.handles, tending=self._tending, background=self._background
+            self.handles,
+            create=self.create,
+            tending=self._tending,
+            background=self._background,
         )
         self._remotes: WeakSet[Remote] = WeakSet()
-        self._holds: dict[str, int] = {}
+        self._swept: set[str] = set()
+        self._holds = Holds(cache.store, clock=cache.clock, tell=cache.tell)
         self._has_started = False
 
     def place(self, prepared: "Prepared", remote: Remote) -> Flow[None]:
@@ -146,12 +149,17 @@ class Keeper:
         """Look for a retriever's documents in requests, as long as that lives."""
         self._residing.add(documents)
 
+    def create(self, key: bytes, creation: Creation) -> Handle | None:
+        """Return the handle of a key, created if nobody has; this blocks.
+
+        The first time, what died workers have left at the provider is seen to.
+        """
+        self._sweep(creation.remote)
+        return self.handles.create(key, creation)
+
     def hold(self, tended: Tended) -> None:
         """Keep a handle alive until it is released as often as it was held."""
-        name = tended.handle.name
-        with undisturbed(), self._lock:
-            self._holds[name] = self._holds.get(name, 0) + 1
-        self._count_holds(tended.handle, 1)
+        self._holds.add(tended.handle)
         self._tending.keep(tended)
         self._background.watch()
 
@@ -164,29 +172,12 @@ class Keeper:
             delete: Whether the last one to release it deletes it, if this process has
                 created it.
         """
-        with undisturbed(), self._lock:
-            left = self._holds.pop(handle.name, 1) - 1
-            if left > 0:
-                self._holds[handle.name] = left
-        others = self._count_holds(handle, -1)
-        if left > 0:
+        here, anywhere = self._holds.remove(handle)
+        if here:
             return
         self._tending.drop(handle.name)
-        if delete and not others and handle.owner == self.handles.owner:
+        if delete and not anywhere and handle.owner == self.handles.owner:
             self.handles.delete(handle, remote)
-
-    def _count_holds(self, handle: Handle, change: int) -> bool:
-        """Count who holds a handle in any process; tell whether anybody does."""
-        now, store = self._cache.clock.now(), self._cache.store
-        try:
-            store.add_counts(
-                _HOLDS, {handle.key: (change,)}, seconds=_HOLD_SECONDS, now=now
-            )
-            (count,) = store.counts(_HOLDS, now=now).get(handle.key, (0,))
-        except StoreError as error:
-            self._cache.tell(StoreFailed(f"counting holds: {error}"))
-            return True
-        return count > 0
 
     def close(self) -> None:
         """Finish what runs; delete what this process created and nobody else uses."""
@@ -209,6 +200,25 @@ class Keeper:
         self._has_started = True
         self._background.submit(self.handles.refresh)
         self._background.idle(_START_SECONDS)
+
+    def _sweep(self, remote: Remote) -> None:
+        """Adopt or delete what died workers have left, once for each key or project."""
+        with undisturbed(), self._lock:
+            if remote.scope in self._swept:
+                return
+            self._swept.add(remote.scope)
+        cache = self._cache
+        sweeper = Sweeper(
+            cache.store,
+            remote,
+            clock=cache.clock,
+            secret=cache.secret,
+            owner=self.handles.owner,
+        )
+        try:
+            sweeper.sweep()
+        except (RemoteError, StoreError) as error:
+            _LOGGER.warning("What died workers left was not seen to: %s", error)
 
     def _placed(self, prepared: "Prepared", remote: Remote) -> Placed | None:
         """Return what is known of a request, which counts from now on."""
@@ -329,7 +339,7 @@ class Keeper:
     def _create(self, placed: Placed, wish: Wish, *, old: Handle | None) -> None:
         key = self._key(placed, wish.seen.cut)
         try:
-            handle = self.handles.create(key, placed.creation(wish.seen.cut, wish.life))
+            handle = self.create(key, placed.creation(wish.seen.cut, wish.life))
         finally:
             self._wanted.discard(key)
         if handle is None:

@@ -5,7 +5,7 @@ Rule 2: a document that was changed or deleted takes its handle with it.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
@@ -55,10 +55,16 @@ class Residing:
     """The resident documents of one keeper; safe from many threads."""
 
     def __init__(
-        self, handles: Handles, *, tending: Tending, background: Background
+        self,
+        handles: Handles,
+        *,
+        create: Callable[[bytes, Creation], Handle | None],
+        tending: Tending,
+        background: Background,
     ) -> None:
         """Know no documents yet."""
         self._handles = handles
+        self._creates = create
         self._tending = tending
         self._background = background
         self._lock = Lock()
@@ -216,7 +222,7 @@ class Residing:
                 terms=placed.terms,
                 tenant=placed.prepared.options.tenant,
             )
-            handle = self._handles.create(key, creation)
+            handle = self._creates(key, creation)
         finally:
             account.is_creating = False
         if handle is None:

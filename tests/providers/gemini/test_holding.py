@@ -176,7 +176,7 @@ def test_what_limits_do_not_allow(emulator, client):
 
 def test_a_server_that_fails(keeper, emulator):
     """It is an error to the one who asked for it."""
-    emulator.faults.push(Fault(status=500, match="cachedContents"))
+    emulator.faults.push(Fault(status=500, match="POST /v1beta/cachedContents"))
     with pytest.raises(HoldError), keeper.hold(MODEL, system=SYSTEM):
         pass
 

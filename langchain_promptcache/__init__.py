@@ -11,21 +11,29 @@ from langchain_promptcache.twins import prompt_cached
 
 if TYPE_CHECKING:
     from langchain_promptcache.chat_models.anthropic import PromptCachedChatAnthropic
+    from langchain_promptcache.chat_models.google import (
+        PromptCachedChatGoogleGenerativeAI,
+    )
     from langchain_promptcache.chat_models.openai import (
         PromptCachedAzureChatOpenAI,
         PromptCachedChatOpenAI,
     )
+    from langchain_promptcache.retrievers import GeminiResidentRetriever
 
 __all__ = [
+    "GeminiResidentRetriever",
     "PromptCachedAzureChatOpenAI",
     "PromptCachedChatAnthropic",
+    "PromptCachedChatGoogleGenerativeAI",
     "PromptCachedChatOpenAI",
     "prompt_cached",
 ]
 
 _LAZY = {
+    "GeminiResidentRetriever": "langchain_promptcache.retrievers",
     "PromptCachedAzureChatOpenAI": "langchain_promptcache.chat_models.openai",
     "PromptCachedChatAnthropic": "langchain_promptcache.chat_models.anthropic",
+    "PromptCachedChatGoogleGenerativeAI": "langchain_promptcache.chat_models.google",
     "PromptCachedChatOpenAI": "langchain_promptcache.chat_models.openai",
 }
 

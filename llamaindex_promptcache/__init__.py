@@ -10,23 +10,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llamaindex_promptcache.instrumentation import PromptCacheEvent
     from llamaindex_promptcache.llms.anthropic import PromptCachedAnthropic
+    from llamaindex_promptcache.llms.google import PromptCachedGoogleGenAI
     from llamaindex_promptcache.llms.openai import (
         PromptCachedOpenAI,
         PromptCachedOpenAIResponses,
     )
+    from llamaindex_promptcache.retrievers import GeminiResidentRetriever
     from llamaindex_promptcache.twins import prompt_cached
 
 __all__ = [
+    "GeminiResidentRetriever",
     "PromptCacheEvent",
     "PromptCachedAnthropic",
+    "PromptCachedGoogleGenAI",
     "PromptCachedOpenAI",
     "PromptCachedOpenAIResponses",
     "prompt_cached",
 ]
 
 _LAZY = {
+    "GeminiResidentRetriever": "llamaindex_promptcache.retrievers",
     "PromptCacheEvent": "llamaindex_promptcache.instrumentation",
     "PromptCachedAnthropic": "llamaindex_promptcache.llms.anthropic",
+    "PromptCachedGoogleGenAI": "llamaindex_promptcache.llms.google",
     "PromptCachedOpenAI": "llamaindex_promptcache.llms.openai",
     "PromptCachedOpenAIResponses": "llamaindex_promptcache.llms.openai",
     "prompt_cached": "llamaindex_promptcache.twins",

@@ -275,8 +275,9 @@ class Keeper:
             stored_usd = (handle.tokens or 0) * terms.storage * idle / _HOUR
             placed.account.books.spent += stored_usd
             life = placed.account.life(placed.sight, index, terms)
-        is_due = next_expiry(handle.expires_at, life.seconds, now=now) is not None
-        until = now + life.seconds
+        seconds = placed.seconds(life)
+        is_due = next_expiry(handle.expires_at, seconds, now=now) is not None
+        until = now + seconds
         self._tending.use(Tended(handle, placed.remote, until, is_due=is_due))
         if is_due:
             self._background.submit(self._tending.tend)
@@ -348,7 +349,7 @@ class Keeper:
         if is_ours:
             with undisturbed(), self._lock:
                 placed.account.books.spent += wish.life.cost_usd
-        until = handle.created_at + wish.life.seconds
+        until = handle.created_at + placed.seconds(wish.life)
         self._tending.use(Tended(handle, placed.remote, until))
         standing = placed.standing
         if old and standing is not None and placed.sight.seen[standing].alone:

@@ -18,6 +18,7 @@ from promptcache.providers.gemini.returns import Cut
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.receipt import Receipt
 from promptcache.state.stores import Handle
+from promptcache.ttl import TTL_SECONDS
 
 if TYPE_CHECKING:
     from promptcache.prepared import Prepared
@@ -56,6 +57,15 @@ class Placed:
         """Tokens that it reads by name."""
         return 0 if self.handle is None else self.handle.tokens or 0
 
+    def seconds(self, life: Life) -> float:
+        """Return how long a handle lives on after a use: as the caller said, if at all.
+
+        Args:
+            life: What would pay best.
+        """
+        said = self.prepared.options.ttl
+        return life.seconds if said is None else float(TTL_SECONDS[said])
+
     def name(self, index: int, handle: Handle) -> None:
         """Name a handle that holds one of the prefixes, and send only what follows."""
         cut = self.sight.seen[index].cut
@@ -77,7 +87,7 @@ class Placed:
             model=self.prepared.request.model,
             members=wire.members(self.body, cut.contents),
             tokens=cut.tokens,
-            seconds=min(life.seconds, LONGEST_SECONDS),
+            seconds=min(self.seconds(life), LONGEST_SECONDS),
             terms=self.terms,
             tenant=self.prepared.options.tenant,
         )

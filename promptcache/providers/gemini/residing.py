@@ -218,7 +218,7 @@ class Residing:
                 model=placed.prepared.request.model,
                 members=members,
                 tokens=choice.tokens,
-                seconds=min(choice.life.seconds, LONGEST_SECONDS),
+                seconds=min(placed.seconds(choice.life), LONGEST_SECONDS),
                 terms=placed.terms,
                 tenant=placed.prepared.options.tenant,
             )
@@ -234,7 +234,7 @@ class Residing:
             tokens = handle.tokens or choice.tokens
             account.standing = Standing(choice.documents, tokens)
             account.handle = handle
-        until = handle.created_at + choice.life.seconds
+        until = handle.created_at + placed.seconds(choice.life)
         self._tending.use(Tended(handle, placed.remote, until))
         if old is not None and old.name != handle.name:
             self._tending.leave(old, placed.remote)
@@ -263,8 +263,9 @@ class Residing:
         now = placed.prepared.started
         with self._lock:
             life = account.residency.life(standing, terms, head=_head_tokens(placed))
-        is_due = next_expiry(handle.expires_at, life.seconds, now=now) is not None
-        until = now + life.seconds
+        seconds = placed.seconds(life)
+        is_due = next_expiry(handle.expires_at, seconds, now=now) is not None
+        until = now + seconds
         self._tending.use(Tended(handle, placed.remote, until, is_due=is_due))
         if is_due:
             self._background.submit(self._tending.tend)

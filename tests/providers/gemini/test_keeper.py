@@ -306,6 +306,16 @@ def test_no_cached_contents_on_request(pair, emulator):
     assert emulator.caches == []
 
 
+@pytest.mark.parametrize(("ttl", "seconds"), [("5m", 300), ("30m", 1800)])
+def test_a_life_on_request(ttl, seconds, pair, emulator):
+    """What the caller says is ordered, and moved by each use."""
+    with options(ttl=ttl):
+        questions(pair, emulator, 12, seconds=60.0)
+    (row,) = live(emulator)
+
+    assert 0.7 * seconds <= row.expires - (emulator.clock.now() - 60) <= seconds + 1
+
+
 def test_tenants_share_no_handle(pair, emulator):
     """The same words of two customers are two prefixes."""
     for tenant in ("a", "b"):

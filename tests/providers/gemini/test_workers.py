@@ -44,8 +44,9 @@ for number in range(int(sys.argv[4])):
         texts = []
         with cache.collect() as receipts:
             for index in range(6):
+                asked = f"{number} {index}"
                 answer = client.models.generate_content(
-                    model="gemini-3.8-flash", contents=f"{number} {index}", config=config
+                    model="gemini-3.8-flash", contents=asked, config=config
                 )
                 texts.append(answer.text)
                 cache.keeper.idle()

@@ -18,7 +18,7 @@ from promptcache import caches_cli, cli
 from promptcache.emulator import Fault
 from promptcache.limits import Limits
 from promptcache.providers.gemini.handles import Creation
-from promptcache.providers.gemini.naming import DisplayName, pending_name
+from promptcache.providers.gemini.handles.naming import DisplayName, pending_name
 from promptcache.providers.gemini.remote import GenaiRemote
 from promptcache.state.opening import open_store
 from promptcache.state.stores import Handle

@@ -12,7 +12,7 @@ import pytest
 
 from promptcache.limits import Limits
 from promptcache.providers.gemini.handles import Creation, Handles
-from promptcache.providers.gemini.naming import DisplayName
+from promptcache.providers.gemini.handles.naming import DisplayName
 from promptcache.providers.gemini.remote import Held, RemoteError
 from promptcache.providers.gemini.terms import Terms
 from promptcache.state.memory import MemoryStore

@@ -17,7 +17,7 @@ from promptcache.providers.gemini import facts, wire
 from promptcache.providers.gemini.accounts import Account, Wish
 from promptcache.providers.gemini.background import Background
 from promptcache.providers.gemini.handles import Creation, Handles
-from promptcache.providers.gemini.holds import Holds
+from promptcache.providers.gemini.handles.holds import Holds
 from promptcache.providers.gemini.life import next_expiry
 from promptcache.providers.gemini.placement import Placed, cuts_of
 from promptcache.providers.gemini.refusals import names_cache

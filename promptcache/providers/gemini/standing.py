@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Literal, TypeAlias
 
 from promptcache.providers.gemini.facts import model_facts
-from promptcache.providers.gemini.naming import DisplayName, is_pending
+from promptcache.providers.gemini.handles.naming import DisplayName, is_pending
 from promptcache.providers.gemini.remote import Held
 from promptcache.state.stores import Handle
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from secrets import token_hex
 
 from promptcache.clock import Clock
-from promptcache.providers.gemini.keys import Keys
-from promptcache.providers.gemini.naming import DisplayName, is_pending
+from promptcache.providers.gemini.handles.keys import Keys
+from promptcache.providers.gemini.handles.naming import DisplayName, is_pending
 from promptcache.providers.gemini.remote import Held, Remote, RemoteError
 from promptcache.providers.gemini.standing import (
     LEASE_SECONDS,

@@ -14,7 +14,7 @@ from redis_server import redis_server
 from promptcache.errors import StoreError
 from promptcache.limits import Limits
 from promptcache.providers.gemini.handles import Creation
-from promptcache.providers.gemini.naming import DisplayName, pending_name
+from promptcache.providers.gemini.handles.naming import DisplayName, pending_name
 from promptcache.providers.gemini.remote import GenaiRemote, Held, RemoteError
 from promptcache.providers.gemini.standing import Row, compared, decided
 from promptcache.providers.gemini.sweep import Sweeper

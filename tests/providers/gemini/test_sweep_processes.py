@@ -21,7 +21,7 @@ from redis_server import redis_server
 from promptcache.emulator import Emulator
 from promptcache.limits import Limits
 from promptcache.providers.gemini.handles import Creation
-from promptcache.providers.gemini.naming import DisplayName, is_pending
+from promptcache.providers.gemini.handles.naming import DisplayName, is_pending
 from promptcache.providers.gemini.remote import GenaiRemote
 from promptcache.providers.gemini.sweep import Sweeper
 from promptcache.state.opening import open_store

@@ -7,7 +7,7 @@ import pytest
 from gemini_remote import HOUR, MODEL, SCOPE, MemoryRemote, PatientClock, World
 
 from promptcache.limits import Limits
-from promptcache.providers.gemini.budget import SPENT, breached
+from promptcache.providers.gemini.handles.budget import SPENT, breached
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.events import CacheCreated, LimitReached
 from promptcache.state.stores import Handle

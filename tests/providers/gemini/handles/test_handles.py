@@ -15,8 +15,8 @@ from gemini_remote import (
 )
 
 from promptcache.errors import OptionError
-from promptcache.providers.gemini.naming import DisplayName, is_pending
-from promptcache.providers.gemini.outbox import drain
+from promptcache.providers.gemini.handles.naming import DisplayName, is_pending
+from promptcache.providers.gemini.handles.outbox import drain
 from promptcache.receipts.events import (
     CacheCreated,
 )
@@ -203,8 +203,10 @@ def test_last_uses_end_with_their_handles(world, one, key):
 
 def test_memory_is_bounded(world, one, monkeypatch):
     """What is gone and what was refused is remembered of so many at most."""
-    monkeypatch.setattr("promptcache.providers.gemini.shelf._MAX_GONE", 3)
-    monkeypatch.setattr("promptcache.providers.gemini.backoffs._MAX_REMEMBERED", 3)
+    monkeypatch.setattr("promptcache.providers.gemini.handles.shelf._MAX_GONE", 3)
+    monkeypatch.setattr(
+        "promptcache.providers.gemini.handles.backoffs._MAX_REMEMBERED", 3
+    )
     for number in range(5):
         key = one.key(SCOPE, bytes([number]))
         one.forget(one.create(key, world.creation()))

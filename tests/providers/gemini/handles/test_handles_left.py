@@ -3,7 +3,7 @@
 import pytest
 from gemini_remote import HOUR, MODEL, MemoryRemote, World, die, leave
 
-from promptcache.providers.gemini.naming import DisplayName, is_pending
+from promptcache.providers.gemini.handles.naming import DisplayName, is_pending
 from promptcache.receipts.events import CacheCreated, CacheEnded
 
 LEASE = 60.0

@@ -15,7 +15,7 @@ from redis_server import redis_server
 
 from promptcache.emulator import Emulator
 from promptcache.limits import Limits
-from promptcache.providers.gemini.naming import DisplayName, is_pending
+from promptcache.providers.gemini.handles.naming import DisplayName, is_pending
 from promptcache.receipts.events import StoreFailed
 from promptcache.state.opening import open_store
 

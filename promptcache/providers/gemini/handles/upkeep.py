@@ -7,12 +7,12 @@ only if the store has that very one.
 from dataclasses import replace
 from typing import Literal
 
-from promptcache.providers.gemini.backoffs import Backoffs
-from promptcache.providers.gemini.keys import Keys
-from promptcache.providers.gemini.outbox import Use, drain
+from promptcache.providers.gemini.handles.backoffs import Backoffs
+from promptcache.providers.gemini.handles.keys import Keys
+from promptcache.providers.gemini.handles.outbox import Use, drain
+from promptcache.providers.gemini.handles.shared import Shared
+from promptcache.providers.gemini.handles.shelf import PROVIDER, Owned
 from promptcache.providers.gemini.remote import Remote, RemoteError
-from promptcache.providers.gemini.shared import Shared
-from promptcache.providers.gemini.shelf import PROVIDER, Owned
 from promptcache.receipts.events import CacheExtended, CreateRefused
 from promptcache.state.stores import Handle
 

@@ -11,9 +11,9 @@ from typing import Literal, TypeAlias
 
 from promptcache.limits import Limits
 from promptcache.providers.gemini.facts import model_facts
-from promptcache.providers.gemini.keys import Keys
-from promptcache.providers.gemini.shared import Shared
-from promptcache.providers.gemini.shelf import PROVIDER
+from promptcache.providers.gemini.handles.keys import Keys
+from promptcache.providers.gemini.handles.shared import Shared
+from promptcache.providers.gemini.handles.shelf import PROVIDER
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.events import LimitReached
 from promptcache.state.stores import Handle, Lease

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from promptcache.clock import Clock
-from promptcache.providers.gemini.naming import is_pending
-from promptcache.providers.gemini.outbox import Outbox
+from promptcache.providers.gemini.handles.naming import is_pending
+from promptcache.providers.gemini.handles.outbox import Outbox
+from promptcache.providers.gemini.handles.shelf import Owned, Shelf, ended
+from promptcache.providers.gemini.handles.telling import Teller
 from promptcache.providers.gemini.remote import RemoteError
-from promptcache.providers.gemini.shelf import Owned, Shelf, ended
-from promptcache.providers.gemini.telling import Teller
 from promptcache.state.stores import Handle, Lease, Store
 
 __all__ = ["Shared"]

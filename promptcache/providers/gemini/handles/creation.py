@@ -8,18 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptcache.providers.gemini.backoffs import Backoffs
-from promptcache.providers.gemini.budget import Budget, Reservation, creation_usd
-from promptcache.providers.gemini.keys import Keys
-from promptcache.providers.gemini.naming import DisplayName, is_pending, pending_name
+from promptcache.providers.gemini.handles.backoffs import Backoffs
+from promptcache.providers.gemini.handles.budget import (
+    Budget,
+    Reservation,
+    creation_usd,
+)
+from promptcache.providers.gemini.handles.keys import Keys
+from promptcache.providers.gemini.handles.naming import (
+    DisplayName,
+    is_pending,
+    pending_name,
+)
+from promptcache.providers.gemini.handles.shared import Shared
+from promptcache.providers.gemini.handles.shelf import PROVIDER, Owned
 from promptcache.providers.gemini.remote import (
     Held,
     Remote,
     RemoteError,
     without_path,
 )
-from promptcache.providers.gemini.shared import Shared
-from promptcache.providers.gemini.shelf import PROVIDER, Owned
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.events import CacheCreated, CreateRefused
 from promptcache.state.stores import Handle, Lease

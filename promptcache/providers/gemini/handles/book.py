@@ -11,17 +11,17 @@ from collections.abc import Callable
 from promptcache.clock import Clock
 from promptcache.errors import StoreError
 from promptcache.limits import Limits
-from promptcache.providers.gemini.backoffs import Backoffs
-from promptcache.providers.gemini.budget import Budget
-from promptcache.providers.gemini.creation import Creation, Creator
-from promptcache.providers.gemini.keys import Keys
-from promptcache.providers.gemini.naming import is_pending
-from promptcache.providers.gemini.outbox import Outbox, Use
+from promptcache.providers.gemini.handles.backoffs import Backoffs
+from promptcache.providers.gemini.handles.budget import Budget
+from promptcache.providers.gemini.handles.creation import Creation, Creator
+from promptcache.providers.gemini.handles.keys import Keys
+from promptcache.providers.gemini.handles.naming import is_pending
+from promptcache.providers.gemini.handles.outbox import Outbox, Use
+from promptcache.providers.gemini.handles.shared import Shared
+from promptcache.providers.gemini.handles.shelf import Shelf
+from promptcache.providers.gemini.handles.telling import Teller
+from promptcache.providers.gemini.handles.upkeep import Upkeep
 from promptcache.providers.gemini.remote import Held, Remote
-from promptcache.providers.gemini.shared import Shared
-from promptcache.providers.gemini.shelf import Shelf
-from promptcache.providers.gemini.telling import Teller
-from promptcache.providers.gemini.upkeep import Upkeep
 from promptcache.receipts.events import Event
 from promptcache.state.forks import let_go_at_forks
 from promptcache.state.stores import Handle, Store

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from promptcache.providers.gemini.shelf import Owned
+from promptcache.providers.gemini.handles.shelf import Owned
 from promptcache.state.stores import Handle
 
 __all__ = ["Outbox", "Use", "drain"]

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Literal, TypeAlias
 
 from promptcache.interrupts import undisturbed
-from promptcache.providers.gemini.naming import is_pending
+from promptcache.providers.gemini.handles.naming import is_pending
 from promptcache.providers.gemini.remote import Remote
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.events import CacheEnded

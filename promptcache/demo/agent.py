@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from promptcache.demo.asked import provider_of
 from promptcache.demo.library import stdlib
 from promptcache.emulator import ToolCall
 
@@ -14,6 +15,7 @@ __all__ = [
     "TOOL_NAME",
     "TURNS",
     "Turn",
+    "most_tokens",
     "script",
     "search",
     "system_prompt",
@@ -27,6 +29,8 @@ TOOL_DESCRIPTION = (
 
 MAX_TOKENS = 100
 """The longest answer, in tokens."""
+MAX_THINKING_TOKENS = 900
+"""What is left for the thoughts of models that think unasked."""
 CALLS_PER_QUESTION = 4
 """The most model requests for one question; the last of them must answer."""
 RESULT_CHARS = 2_400
@@ -124,6 +128,12 @@ def system_prompt(session: str) -> str:
     """
     handbook = stdlib().handbook(chars=HANDBOOK_CHARS, each=MODULE_CHARS)
     return INSTRUCTIONS.format(session=session, handbook=handbook)
+
+
+def most_tokens(model: str) -> int:
+    """Return the most tokens that a model may answer with, its thoughts counted."""
+    thinks = provider_of(model) == "google"
+    return MAX_TOKENS + (MAX_THINKING_TOKENS if thinks else 0)
 
 
 def search(query: str) -> str:

@@ -2,11 +2,14 @@
 
 Rule 1: a request is let through only if even its worst case keeps the limit.
 Rule 2: a size is overestimated here, never underestimated.
+Rule 3: of what is created beside requests, all that its own limits allow is set aside
+before a run. They bound what it costs in any hour, storage is ordered for an hour at
+most, and a run takes minutes and deletes what it created.
 """
 
 from itertools import accumulate
 
-from promptcache import Usage
+from promptcache import Limits, Usage
 from promptcache.demo import agent, questions
 from promptcache.demo.asked import Workload, provider_of
 from promptcache.demo.errors import DemoError, LimitReachedError
@@ -38,6 +41,7 @@ class Budget:
         """What was billed; of a request without an answer, its worst case."""
         self._prices: Prices = GenaiPrices() if prices is None else prices
         self._open_usd = 0.0
+        self._aside_usd = 0.0
 
     def admit(self, model: str, prompt_chars: int) -> None:
         """Let a request through.
@@ -48,9 +52,8 @@ class Budget:
         """
         tokens = TOOL_TOKENS + prompt_chars // FEWEST_CHARS_PER_TOKEN
         # The dearest that can happen: all of the prompt is written, none read.
-        worst = self.cost(model, _fullest(tokens, written=tokens))
-        if self.spent_usd + worst > self.limit_usd:
-            raise LimitReachedError(limit_usd=self.limit_usd, spent_usd=self.spent_usd)
+        worst = self.cost(model, _fullest(model, tokens, written=tokens))
+        self._check(worst)
         self.spent_usd += worst
         self._open_usd = worst
 
@@ -60,6 +63,25 @@ class Budget:
             return
         self.spent_usd += self.cost(model, usage) - self._open_usd
         self._open_usd = 0.0
+
+    def set_aside(self, usd: float) -> None:
+        """Keep money back for what is bought beside requests.
+
+        Raises:
+            LimitReachedError: It could pass the limit.
+        """
+        self._check(usd)
+        self._aside_usd += usd
+
+    def use(self, usd: float, *, cost_usd: float | None) -> None:
+        """Put what was really bought in place of what was set aside for it.
+
+        Args:
+            usd: What was set aside.
+            cost_usd: What it cost; None if that is not known, which takes all of it.
+        """
+        self._aside_usd -= usd
+        self.spent_usd += usd if cost_usd is None else cost_usd
 
     def cost(self, model: str, usage: Usage) -> float:
         """Return what a request costs.
@@ -82,28 +104,34 @@ class Budget:
         """
         start = TOOL_TOKENS + len(agent.system_prompt("")) // CHARS_PER_TOKEN
         if workload == "stdlib-agent":
-            sizes = [(start + grown, 0) for grown in accumulate(_added())]
+            sizes = [(start + grown, 0) for grown in accumulate(_added(model))]
         else:
             # Here even the provider's own way writes all of each prompt.
             asked = [len(question) for question, _ in questions.QUESTIONS]
             sizes = [(start + it // CHARS_PER_TOKEN,) * 2 for it in asked]
-        return RUNS_PER_CASE * sum(
-            self.cost(model, _fullest(size, written=written)) for size, written in sizes
+        kept = Limits().usd_per_hour if provider_of(model) == "google" else 0.0
+        return kept + RUNS_PER_CASE * sum(
+            self.cost(model, _fullest(model, size, written=written))
+            for size, written in sizes
         )
 
+    def _check(self, usd: float) -> None:
+        if self.spent_usd + self._aside_usd + usd > self.limit_usd:
+            raise LimitReachedError(limit_usd=self.limit_usd, spent_usd=self.spent_usd)
 
-def _added() -> list[int]:
+
+def _added(model: str) -> list[int]:
     return [
-        chars // CHARS_PER_TOKEN + agent.MAX_TOKENS
+        chars // CHARS_PER_TOKEN + agent.most_tokens(model)
         for turn in agent.TURNS
         for chars in (len(turn.question), *RESULTS)
     ]
 
 
-def _fullest(input_tokens: int, *, written: int = 0) -> Usage:
+def _fullest(model: str, input_tokens: int, *, written: int = 0) -> Usage:
     return Usage(
         input_tokens=input_tokens,
         read_tokens=0,
         written_tokens=written,
-        output_tokens=agent.MAX_TOKENS,
+        output_tokens=agent.most_tokens(model),
     )

@@ -1,8 +1,7 @@
 """The command that runs the demo and prints what it measured."""
 
 import gc
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import import_module
@@ -14,12 +13,12 @@ import typer
 
 from promptcache import is_switched_off
 from promptcache.demo import table
-from promptcache.demo.asked import KEYS, Workload, provider_of
+from promptcache.demo.asked import KEYS, Workload, key_of, provider_of
 from promptcache.demo.budget import Budget
 from promptcache.demo.comparison import emulated_rows, live_rows
 from promptcache.demo.errors import DemoError
 from promptcache.demo.run import Case, Framework, Row
-from promptcache.emulator import Emulator
+from promptcache.emulator import Emulator, GeminiSettings
 from promptcache.receipts.prices import GenaiPrices
 
 __all__ = ["demo"]
@@ -31,11 +30,23 @@ COMPARED: tuple[tuple[str, Workload], ...] = (
     ("gpt-5.2", "stdlib-agent"),
     ("gpt-6.1-sol", "stdlib-agent"),
     ("gpt-6.1-sol", "stdlib-questions"),
+    ("gemini-3.8-flash", "stdlib-agent"),
+    ("gemini-3.8-flash", "stdlib-questions"),
 )
 """A model of each way of caching; and where a provider's own way finds nothing."""
-ANY_KEY = " or ".join(KEYS.values())
+PACKAGES: Mapping[str, Mapping[str, str]] = {
+    "langchain": {"google": "langchain_google_genai"},
+    "llamaindex": {
+        "anthropic": "llama_index.llms.anthropic",
+        "openai": "llama_index.llms.openai",
+        "google": "llama_index.llms.google_genai",
+    },
+}
+"""What a framework needs for a provider, and may lack. LlamaIndex's rows need the first
+two at once; LangChain's are what the command is for."""
+ANY_KEY = " or ".join(names[0] for names in KEYS.values())
 INDENT = orjson.OPT_INDENT_2
-SPEED = 12.0
+SPEED = 15.0
 """Emulated seconds per real second, so that nobody waits for minutes."""
 OUTPUT_PACE = 400.0
 """Emulated tokens of output per second: what is measured ends before them."""
@@ -47,7 +58,7 @@ def demo(
         bool, typer.Option("--json", help="Print a JSON list of rows.")
     ] = False,
     model: Annotated[
-        str | None, typer.Option(help="The only model to ask; else three of them.")
+        str | None, typer.Option(help="The only model to ask; else four of them.")
     ] = None,
     live: Annotated[
         bool,
@@ -80,7 +91,11 @@ def demo(
 
 def _emulated(model: str | None) -> Iterator[Row]:
     cases = _cases(_wanted(model))
-    emulator = Emulator(speed=SPEED, tokens_per_second=OUTPUT_PACE)
+    emulator = Emulator(
+        speed=SPEED,
+        tokens_per_second=OUTPUT_PACE,
+        gemini=GeminiSettings(implicit_luck=0.0),
+    )
     with _unpaused(), emulator:
         for case in cases:
             yield from emulated_rows(case, emulator=emulator)
@@ -103,14 +118,11 @@ def _unpaused() -> Iterator[None]:
 
 
 def _live(model: str | None, limit_usd: float) -> Iterator[Row]:
-    keys = {
-        name: os.environ[variable]
-        for name, variable in KEYS.items()
-        if os.environ.get(variable)
-    }
+    found = {name: key_of(name) for name in KEYS}
+    keys = {name: key for name, key in found.items() if key is not None}
     wanted = [it for it in _wanted(model) if provider_of(it[0]) in keys]
     if not wanted:
-        needed = ANY_KEY if model is None else KEYS[provider_of(model)]
+        needed = ANY_KEY if model is None else KEYS[provider_of(model)][0]
         raise DemoError(f"`--live` asks the provider and needs {needed} to be set.")
     budget = Budget(limit_usd=limit_usd)
     cases = _cases(wanted)
@@ -132,16 +144,23 @@ def _wanted(model: str | None) -> Sequence[tuple[str, Workload]]:
 
 def _cases(wanted: Sequence[tuple[str, Workload]]) -> list[Case]:
     frameworks = _frameworks()
-    return [
+    cases = [
         Case(framework, model, workload)
         for model, workload in wanted
         for framework in frameworks
+        if _has(PACKAGES[framework.name].get(provider_of(model)))
     ]
+    if not cases:
+        raise DemoError(
+            f"For `{wanted[0][0]}` a package is missing: pip install 'promptcache[all]'"
+        )
+    return cases
 
 
 def _frameworks() -> list[Framework]:
+    needed = [PACKAGES["llamaindex"][name] for name in ("anthropic", "openai")]
     # By name, so that no framework is loaded before it is needed.
-    names = [LANGCHAIN, *([LLAMAINDEX] if _has_llamaindex() else [])]
+    names = [LANGCHAIN, *([LLAMAINDEX] if all(map(_has, needed)) else [])]
     parts = [name.partition(":") for name in names]
     return [
         cast("Framework", getattr(import_module(module), name))
@@ -149,12 +168,12 @@ def _frameworks() -> list[Framework]:
     ]
 
 
-def _has_llamaindex() -> bool:
+def _has(package: str | None) -> bool:
+    """Tell whether a package is installed, or none is needed."""
     try:
-        found = [find_spec(f"llama_index.llms.{name}") for name in KEYS]
+        return package is None or find_spec(package) is not None
     except (ModuleNotFoundError, ValueError):
         return False
-    return None not in found
 
 
 def _stop(sentence: str) -> NoReturn:

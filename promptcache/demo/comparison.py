@@ -52,6 +52,6 @@ def _rows(runs: Sequence[Run], budget: Budget | None) -> Iterator[Row]:
             run.case.framework.perform(run, meter)
         except DemoError:
             if meter.answered:
-                yield Row.of(run, meter.answered)
+                yield Row.of(run, meter.answered, meter.kept)
             raise
-        yield Row.of(run, meter.answered)
+        yield Row.of(run, meter.answered, meter.kept)

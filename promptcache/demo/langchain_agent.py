@@ -24,9 +24,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResul
 from langchain_core.tools import StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
 
-from promptcache import Receipt, Usage
+from promptcache import PromptCache, Receipt, Usage
 from promptcache.demo import agent
 from promptcache.demo.langchain_models import ask_for_free, chat_model, one_sentence
+from promptcache.demo.planned import planned
 from promptcache.demo.questions import QUESTIONS
 from promptcache.demo.run import Framework, Meter, Run
 from promptcache.emulator import Emulator
@@ -45,8 +46,10 @@ def warm_up(run: Run) -> None:
     """
     with Emulator() as idle:
         ready = replace(run, key="ws-warm-up", url=idle.url)
-        _converse(ready, Meter(run), ["Hello"])
-    ask_for_free(chat_model(run))
+        meter = Meter(ready)
+        with planned(ready, meter) as cache:
+            _converse(ready, cache, meter, ["Hello"])
+    ask_for_free(chat_model(run), run)
 
 
 def perform(run: Run, meter: Meter) -> None:
@@ -55,18 +58,20 @@ def perform(run: Run, meter: Meter) -> None:
     Raises:
         DemoError: The provider refused a request, or the meter's budget is used up.
     """
-    with one_sentence():
+    with one_sentence(run), planned(run, meter) as cache:
         if run.case.workload == "stdlib-agent":
-            _converse(run, meter, [turn.question for turn in agent.TURNS])
+            _converse(run, cache, meter, [turn.question for turn in agent.TURNS])
         else:
-            _ask(run, meter, [question for question, _ in QUESTIONS])
+            _ask(run, cache, meter, [question for question, _ in QUESTIONS])
 
 
 LANGCHAIN = Framework("langchain", warm_up, perform)
 
 
-def _converse(run: Run, meter: Meter, questions: Sequence[str]) -> None:
-    graph = langchain_agent(chat_model(run), session=run.session)
+def _converse(
+    run: Run, cache: PromptCache | None, meter: Meter, questions: Sequence[str]
+) -> None:
+    graph = langchain_agent(chat_model(run, cache), session=run.session)
     config = {
         "callbacks": [_Reporter(meter)],
         "configurable": {"thread_id": run.session},
@@ -76,8 +81,10 @@ def _converse(run: Run, meter: Meter, questions: Sequence[str]) -> None:
         graph.invoke({"messages": [HumanMessage(question)]}, config)
 
 
-def _ask(run: Run, meter: Meter, questions: Sequence[str]) -> None:
-    model, reporter = chat_model(run), _Reporter(meter)
+def _ask(
+    run: Run, cache: PromptCache | None, meter: Meter, questions: Sequence[str]
+) -> None:
+    model, reporter = chat_model(run, cache), _Reporter(meter)
     prompt = SystemMessage(agent.system_prompt(run.session))
     for question in questions:
         model.invoke([prompt, HumanMessage(question)], {"callbacks": [reporter]})

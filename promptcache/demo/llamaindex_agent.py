@@ -1,7 +1,7 @@
 """The demo's workloads in LlamaIndex, for an LLM of any provider."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from pydantic import ConfigDict
 
-from promptcache import Receipt, Usage
+from promptcache import PromptCache, Receipt, Usage
 from promptcache.demo import agent
 from promptcache.demo.llamaindex_models import (
     LLM,
@@ -28,6 +28,7 @@ from promptcache.demo.llamaindex_models import (
     llm_of,
     one_sentence,
 )
+from promptcache.demo.planned import planned
 from promptcache.demo.questions import QUESTIONS
 from promptcache.demo.run import Framework, Meter, Run
 from promptcache.emulator import Emulator
@@ -47,11 +48,13 @@ def warm_up(run: Run) -> None:
         DemoError: The provider cannot be reached or refuses the key, or LlamaIndex
             does not know the model or fails with the installed SDK.
     """
-    llm = llm_of(replace(run, plugin=True))
+    llm = llm_of(run)
     with Emulator() as idle:
         ready = replace(run, key="ws-warm-up", url=idle.url)
-        asyncio.run(_converse(ready, Meter(run), ["Hello"]))
-    ask_for_free(llm)
+        meter = Meter(ready)
+        with planned(ready, meter) as cache:
+            asyncio.run(_converse(ready, cache, meter, ["Hello"]))
+    ask_for_free(llm, run)
 
 
 def perform(run: Run, meter: Meter) -> None:
@@ -60,18 +63,22 @@ def perform(run: Run, meter: Meter) -> None:
     Raises:
         DemoError: The provider refused a request, or the meter's budget is used up.
     """
-    with one_sentence():
+    with one_sentence(run), planned(run, meter) as cache:
         if run.case.workload == "stdlib-agent":
-            asyncio.run(_converse(run, meter, [it.question for it in agent.TURNS]))
+            questions = [turn.question for turn in agent.TURNS]
+            asyncio.run(_converse(run, cache, meter, questions))
         else:
-            asyncio.run(_ask(run, meter, [question for question, _ in QUESTIONS]))
+            questions = [question for question, _ in QUESTIONS]
+            asyncio.run(_ask(run, cache, meter, questions))
 
 
 LLAMAINDEX = Framework("llamaindex", warm_up, perform, argument="input")
 
 
-async def _converse(run: Run, meter: Meter, questions: Sequence[str]) -> None:
-    llm = llm_of(run)
+async def _converse(
+    run: Run, cache: PromptCache | None, meter: Meter, questions: Sequence[str]
+) -> None:
+    llm = llm_of(run, cache)
     chosen = function_agent(llm, session=run.session)
     memory = ChatMemoryBuffer.from_defaults(token_limit=MEMORY_TOKENS)
     try:
@@ -82,8 +89,10 @@ async def _converse(run: Run, meter: Meter, questions: Sequence[str]) -> None:
         await closed(llm)
 
 
-async def _ask(run: Run, meter: Meter, questions: Sequence[str]) -> None:
-    llm = llm_of(run)
+async def _ask(
+    run: Run, cache: PromptCache | None, meter: Meter, questions: Sequence[str]
+) -> None:
+    llm = llm_of(run, cache)
     prompt = ChatMessage(role="system", content=agent.system_prompt(run.session))
     try:
         with _reporting(llm, meter):
@@ -182,6 +191,8 @@ def usage_of(answer: ChatResponse) -> Usage:
     if receipt is not None:
         return Receipt.from_metadata(receipt).usage
     raw = answer.raw
+    if isinstance(raw, dict) and raw.get("usage_metadata"):
+        return _gemini_usage(raw["usage_metadata"])
     told = raw.get("usage") if isinstance(raw, dict) else getattr(raw, "usage", None)
     if told is None:
         return Usage()
@@ -205,6 +216,17 @@ def _completion_usage(told: Any) -> Usage:
         read_tokens=getattr(details, "cached_tokens", None),
         written_tokens=getattr(details, "cache_write_tokens", None),
         output_tokens=told.completion_tokens,
+    )
+
+
+def _gemini_usage(told: Mapping[str, Any]) -> Usage:
+    # A prompt that read nothing says nothing of a cache.
+    return Usage(
+        input_tokens=told["prompt_token_count"],
+        read_tokens=told.get("cached_content_token_count") or 0,
+        written_tokens=0,
+        output_tokens=(told.get("candidates_token_count") or 0)
+        + (told.get("thoughts_token_count") or 0),
     )
 
 

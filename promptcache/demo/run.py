@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -11,6 +12,7 @@ from promptcache import Clock, Usage
 from promptcache.demo import agent, questions
 from promptcache.demo.asked import ProviderName, Workload, provider_of
 from promptcache.demo.budget import Budget
+from promptcache.demo.kept import Kept
 from promptcache.emulator import ToolCall
 from promptcache.receipts.prices import GenaiPrices, Prices
 
@@ -42,6 +44,11 @@ class Case:
     def provider(self) -> ProviderName:
         """Who is asked."""
         return provider_of(self.model)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the plugin may create something at the provider that costs money."""
+        return self.provider == "google"
 
     def script(self) -> Iterator[ToolCall | str]:
         """Yield what an emulated model says in one run, request by request."""
@@ -101,6 +108,10 @@ class Meter:
         self._budget = budget
         self._started: dict[Hashable, float] = {}
         self._answered: dict[Hashable, Answered] = {}
+        self.kept = Kept()
+        """What is to be told of cached contents."""
+        self.between: Callable[[], object] | None = None
+        """What is done between two requests, and no part of either."""
 
     @property
     def answered(self) -> list[Answered]:
@@ -129,6 +140,27 @@ class Meter:
             self._budget.settle(self._model, usage)
         seen = self._answered.get(call, Answered())
         self._answered[call] = replace(seen, usage=usage)
+        if self.between is not None:
+            self.between()
+
+    @contextmanager
+    def keeping(self, most_usd: float) -> Iterator[None]:
+        """Set aside what cached contents may cost until they are gone.
+
+        Args:
+            most_usd: The most that they may cost.
+
+        Raises:
+            LimitReachedError: That could pass the limit of the budget.
+        """
+        if self._budget is None:
+            yield
+            return
+        self._budget.set_aside(most_usd)
+        try:
+            yield
+        finally:
+            self._budget.use(most_usd, cost_usd=self.kept.cost_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +183,24 @@ class Row:
 
     @classmethod
     def of(
-        cls, run: Run, answered: Sequence[Answered], *, prices: Prices | None = None
+        cls,
+        run: Run,
+        answered: Sequence[Answered],
+        kept: Kept,
+        *,
+        prices: Prices | None = None,
     ) -> "Row":
-        """Return the row of a run; its cost is the sum of each request's cost."""
+        """Return the row of a run.
+
+        Its cost is the sum of each request's cost, and of what was kept beside them.
+        Where that is how a provider writes, its tokens are those that were written.
+        """
         case = run.case
         usages = [request.usage for request in answered]
         total = reduce(add, usages, Usage.zero())
         listed: Prices = GenaiPrices() if prices is None else prices
         costs = [listed.cost(case.provider, case.model, it) for it in usages]
+        paid = [None if cost is None else cost.usd for cost in costs]
         waits = [request.first_token_s for request in answered]
         return cls(
             framework=case.framework.name,
@@ -169,9 +211,9 @@ class Row:
             requests=len(answered),
             input_tokens=total.input_tokens,
             read_tokens=total.read_tokens,
-            written_tokens=total.written_tokens,
+            written_tokens=kept.tokens if case.keeps else total.written_tokens,
             output_tokens=total.output_tokens,
-            cost_usd=_total(None if cost is None else cost.usd for cost in costs),
+            cost_usd=_total([*paid, kept.cost_usd]),
             ttft_p50_s=_quantile(waits, 0.50),
             ttft_p95_s=_quantile(waits, 0.95),
         )

@@ -29,11 +29,20 @@ more without the plugin, which adds a cache key and the receipts. From gpt-5.6
 on a prompt is found only up to where another one ended, so single questions are
 written whole and never read; the plugin marks where the instructions end, and
 only these are written. Up to gpt-5.5 writes are free, and not reported."""
+ABOUT_GEMINI = """\
+Gemini's implicit caching promises nothing: reports go from always to 1 request
+in 138. Where it reads, the plugin measures that and creates nothing. Else it
+creates cached contents, and requests name them instead of sending what is in
+them: `written` has their tokens, which come on top of `input`, and the cost has
+their creation, and their storage until they are deleted when the run ends."""
+UNLUCKY = """\
+Here implicit caching never reads: without the plugin, Gemini is paid in full."""
 EMULATED = """\
 Emulated: token counts, prices from genai-prices, times in the emulator's clock.
 It takes {first:g} s to the first byte and 1 s more for {pace:,.0f} tokens that are not
 read. At {speed:g} times real time, the client's own work counts {speed:g} times.
-Live: ANTHROPIC_API_KEY=... OPENAI_API_KEY=... promptcache demo --live"""
+Live, with one of these keys or more: ANTHROPIC_API_KEY=... OPENAI_API_KEY=...
+GEMINI_API_KEY=... promptcache demo --live"""
 LIVE = "Live: tokens and times as measured, prices from genai-prices."
 UNKNOWN = "?"
 TITLES = {"langchain": "LangChain", "llamaindex": "LlamaIndex"}
@@ -62,7 +71,11 @@ def lines(rows: Sequence[Row], *, live: bool, speed: float) -> Iterator[str]:
     yield ""
     yield EXPLAINED
     if any(row.provider == "openai" for row in rows):
-        yield ABOUT_OPENAI
+        yield from ("", ABOUT_OPENAI)
+    if any(row.provider == "google" for row in rows):
+        yield from ("", ABOUT_GEMINI)
+        if not live:
+            yield UNLUCKY
     yield ""
     yield LIVE if live else _pace(speed)
 
@@ -80,7 +93,7 @@ def _cells(row: Row, bill: str) -> tuple[str, ...]:
     return (
         str(row.requests),
         *(UNKNOWN if count is None else f"{count:,}" for count in tokens),
-        UNKNOWN if row.cost_usd is None else f"${row.cost_usd:.4f}",
+        UNKNOWN if row.cost_usd is None else f"${row.cost_usd:.3f}",
         bill,
         _seconds(row.ttft_p50_s),
         _seconds(row.ttft_p95_s),

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from promptcache import Usage
 from promptcache.demo import cli, table
-from promptcache.demo.asked import provider_of
+from promptcache.demo.asked import KEYS, provider_of
 from promptcache.demo.budget import Budget
 from promptcache.demo.errors import LimitReachedError
 from promptcache.demo.langchain_agent import LANGCHAIN
 from promptcache.demo.llamaindex_agent import LLAMAINDEX
 from promptcache.demo.run import Case, Row
-from promptcache.emulator import Emulator, Fault
+from promptcache.emulator import Emulator, Fault, GeminiSettings
 from promptcache.receipts.prices import GenaiPrices
 
 # Both come from LlamaIndex itself, for whoever uses agents.
@@ -26,8 +26,16 @@ pytestmark = [
 ]
 
 MODEL = "claude-sonnet-5-5"
-PATHS = ("/v1/messages", "/v1/chat/completions", "/v1/responses")
-KEYS = [
+GEMINI = "gemini-3.8-flash"
+PATHS = ("/messages", "/completions", "/responses", ":streamGenerateContent")
+CREATED = "/cachedContents"
+KEY_NAMES = (
+    "ANTHROPIC_API_KEY",
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+)
+COLUMNS = [
     "framework",
     "provider",
     "model",
@@ -42,6 +50,7 @@ KEYS = [
     "ttft_p50_s",
     "ttft_p95_s",
 ]
+ABOUT = {"openai": "GPT models cache unasked", "google": "promises nothing"}
 APP = typer.Typer()
 APP.command()(cli.demo)
 
@@ -58,8 +67,8 @@ def at_once(monkeypatch):
 
 @pytest.fixture
 def provider(monkeypatch):
-    """Yield an emulator that stands in for both providers, with keys for them."""
-    with Emulator() as emulator:
+    """Yield an emulator that stands in for all providers, with keys for them."""
+    with Emulator(gemini=GeminiSettings(implicit_luck=0.0)) as emulator:
         for model, workload in cli.COMPARED:
             for framework in (LANGCHAIN, LLAMAINDEX):
                 for _ in range(2):
@@ -69,17 +78,26 @@ def provider(monkeypatch):
         monkeypatch.setenv("ANTHROPIC_API_KEY", "ws-live-key")
         for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
             monkeypatch.setenv(name, f"{emulator.url}/v1")
-        monkeypatch.setenv("OPENAI_API_KEY", "ws-live-key")
+        monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", emulator.url)
+        monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+        for name in ("OPENAI_API_KEY", "GEMINI_API_KEY"):
+            monkeypatch.setenv(name, "ws-live-key")
         yield emulator
 
 
 def asked(emulator):
-    """Return the rows of requests that are billed."""
-    return [row for row in emulator.ledger if row.path in PATHS]
+    """Return the rows of requests that the demo counts."""
+    return [row for row in emulator.ledger if row.path.endswith(PATHS)]
 
 
-def billed(emulator):
-    """Return what the requests cost, as the providers' own books have it."""
+def created(emulator):
+    """Return the rows of creations, which are billed besides."""
+    rows = [row for row in emulator.ledger if row.method == "POST"]
+    return [row for row in rows if row.path.endswith(CREATED)]
+
+
+def billed(emulator, *names):
+    """Return what was paid, to all or to some, as the providers' own books have it."""
     costs = [
         GenaiPrices().cost(
             provider_of(row.model),
@@ -92,8 +110,11 @@ def billed(emulator):
                 output_tokens=row.output_tokens,
             ),
         )
-        for row in asked(emulator)
+        for row in [*asked(emulator), *created(emulator)]
+        if provider_of(row.model) in (names or KEYS)
     ]
+    # The clock stands still: nothing is stored for any time.
+    assert emulator.storage_token_hours == 0
     return sum(cost.usd for cost in costs)
 
 
@@ -109,7 +130,7 @@ def printed():
 
 def test_json(printed):
     """`--json` prints, for each case, a row without the plugin and one with it."""
-    assert [list(row) for row in printed] == [KEYS] * 16
+    assert [list(row) for row in printed] == [COLUMNS] * 4 * len(cli.COMPARED)
     assert [
         (row["workload"], row["model"], row["framework"], row["plugin"])
         for row in printed
@@ -119,7 +140,7 @@ def test_json(printed):
         for framework in ("langchain", "llamaindex")
         for plugin in (False, True)
     ]
-    assert {row["provider"] for row in printed} == {"anthropic", "openai"}
+    assert {row["provider"] for row in printed} == {"anthropic", "openai", "google"}
 
 
 def test_table(printed):
@@ -131,15 +152,21 @@ def test_table(printed):
     for word in ("LangChain", "LlamaIndex"):
         assert text.count(word) == len(cli.COMPARED)
     assert text.count("+ plugin") == 2 * len(cli.COMPARED)
-    for word in ("Emulated", "--live", "GPT models cache unasked"):
+    for word in (*ABOUT.values(), "Emulated", "--live", "never reads"):
         assert word in text
 
 
-def test_table_of_one_provider(printed):
-    """What is said of OpenAI is left out where it is not asked."""
-    rows = [Row(**row) for row in printed if row["provider"] == "anthropic"]
+@pytest.mark.parametrize("provider", ["anthropic", *ABOUT])
+def test_table_of_one_provider(printed, provider):
+    """What is said of providers that are not asked is left out."""
+    rows = [Row(**row) for row in printed if row["provider"] == provider]
+    text = "\n".join(table.lines(rows, live=True, speed=1))
 
-    assert "GPT" not in "\n".join(table.lines(rows, live=True, speed=1))
+    assert {name for name, word in ABOUT.items() if word in text} == {provider} - {
+        "anthropic"
+    }
+    # What is so in the emulator only is not said of live rows.
+    assert "never reads" not in text
 
 
 def test_bill_is_a_part_of_the_stock_one(printed):
@@ -171,6 +198,7 @@ def test_unknown_is_a_question_mark(printed):
         pytest.param(MODEL, ["stdlib-agent"], id="claude"),
         pytest.param("gpt-6.1-sol", ["stdlib-agent", "stdlib-questions"], id="gpt"),
         pytest.param("gpt-5.6-luna", ["stdlib-agent"], id="another"),
+        pytest.param(GEMINI, ["stdlib-agent", "stdlib-questions"], id="gemini"),
     ],
 )
 def test_one_model(monkeypatch, model, workloads):
@@ -206,6 +234,37 @@ def test_without_llamaindex(at_once, monkeypatch, name):
     assert {row["framework"] for row in json.loads(done.stdout)} == {"langchain"}
 
 
+PARTS = {
+    "langchain": "langchain_google_genai",
+    "llamaindex": "llama_index.llms.google_genai",
+}
+
+
+@pytest.mark.parametrize("framework", PARTS)
+def test_without_gemini_in_one(at_once, monkeypatch, framework):
+    """Where a framework's part for Gemini is missing, its rows of Gemini are."""
+    monkeypatch.setitem(sys.modules, PARTS[framework], None)
+    (other,) = PARTS.keys() - {framework}
+
+    assert {case.framework.name for case in cli._cases([(GEMINI, "stdlib-agent")])} == {
+        other
+    }
+    assert len(cli._cases([(MODEL, "stdlib-agent")])) == 2
+
+
+def test_without_gemini(monkeypatch):
+    """Where both lack it, asking for Gemini alone is one sentence."""
+    for name in PARTS.values():
+        monkeypatch.setitem(sys.modules, name, None)
+
+    done = run("--json", "--model", GEMINI)
+
+    assert (done.exit_code, done.stdout) == (1, "[]\n")
+    assert done.stderr == (
+        f"For `{GEMINI}` a package is missing: pip install 'promptcache[all]'\n"
+    )
+
+
 def test_without_langchain():
     """A package that is missing is one sentence with the command that installs it."""
     code = (
@@ -236,14 +295,15 @@ def test_model_without_a_price(at_once, model):
 @pytest.mark.parametrize(
     ("arguments", "needed"),
     [
-        pytest.param((), "ANTHROPIC_API_KEY or OPENAI_API_KEY", id="any"),
+        pytest.param((), " or ".join(KEY_NAMES[:3]), id="any"),
         pytest.param(("--model", MODEL), "ANTHROPIC_API_KEY", id="claude"),
         pytest.param(("--model", "gpt-5.2"), "OPENAI_API_KEY", id="gpt"),
+        pytest.param(("--model", GEMINI), "GEMINI_API_KEY", id="gemini"),
     ],
 )
 def test_live_without_a_key(monkeypatch, arguments, needed):
     """`--live` without a key is one sentence."""
-    for variable in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+    for variable in KEY_NAMES:
         monkeypatch.delenv(variable, raising=False)
 
     done = run("--live", *arguments)
@@ -265,23 +325,34 @@ def test_live(provider):
     assert f"at most ${sum(highest):.2f}" in done.stderr
     for case, most in enumerate(highest):
         four = rows[4 * case : 4 * case + 4]
-        assert all(row["read_tokens"] > 0 for row in four if row["plugin"])
+        # Nobody waits for a cached content, and here requests take no time.
+        gain = "written" if four[0]["provider"] == "google" else "read"
+        assert all(row[f"{gain}_tokens"] > 0 for row in four if row["plugin"])
         assert sum(row["cost_usd"] for row in four) < most < 2.0
-    paid = sum(row["cost_usd"] for row in rows)
-    assert paid == pytest.approx(billed(provider), abs=2e-5)
+    stored = [row for row in rows if row["provider"] == "google"]
+    rest = [row for row in rows if row["provider"] != "google"]
+    paid = sum(row["cost_usd"] for row in rest)
+    assert paid == pytest.approx(billed(provider, "anthropic", "openai"), abs=2e-5)
+    # Storage is reckoned by our clock, which runs; that of the emulator stands still.
+    paid = sum(row["cost_usd"] for row in stored)
+    assert -1e-5 < paid - billed(provider, "google") < 1e-3
 
 
 @pytest.mark.parametrize(
-    ("missing", "left"),
+    ("name", "left"),
     [
-        pytest.param("ANTHROPIC_API_KEY", "openai", id="openai"),
-        pytest.param("OPENAI_API_KEY", "anthropic", id="anthropic"),
+        pytest.param("OPENAI_API_KEY", "openai", id="openai"),
+        pytest.param("ANTHROPIC_API_KEY", "anthropic", id="anthropic"),
+        pytest.param("GEMINI_API_KEY", "google", id="gemini"),
+        pytest.param("GOOGLE_API_KEY", "google", id="google"),
     ],
 )
-def test_live_with_one_key(provider, monkeypatch, missing, left):
+def test_live_with_one_key(provider, monkeypatch, name, left):
     """Only providers are asked that there is a key for."""
     monkeypatch.setattr(cli, "_frameworks", lambda: [LANGCHAIN])
-    monkeypatch.delenv(missing)
+    for other in KEY_NAMES:
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "ws-live-key")
 
     rows = json.loads(run("--live", "--json").stdout)
 
@@ -289,7 +360,7 @@ def test_live_with_one_key(provider, monkeypatch, missing, left):
     assert {provider_of(row.model) for row in asked(provider)} == {left}
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24, 0.4, 0.5, 0.7])
+@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24, 0.4, 0.5, 0.7, 1.2, 1.4])
 def test_limit(provider, limit):
     """The bill never passes the limit, whichever run it ends in."""
     done = run("--live", "--json", "--limit-usd", str(limit))
@@ -301,7 +372,7 @@ def test_limit(provider, limit):
     assert f"limit of ${limit:.2f}" in done.stderr
 
 
-@pytest.mark.parametrize("model", ["claude-nobody-1", "gpt-6.2-sol"])
+@pytest.mark.parametrize("model", ["claude-nobody-1", "gpt-6.2-sol", "gemini-9-x"])
 def test_live_model_without_a_price(provider, model):
     """Where no price is known no limit can be kept, so nothing is asked."""
     done = run("--live", "--model", model)
@@ -311,7 +382,7 @@ def test_live_model_without_a_price(provider, model):
     assert provider.ledger == []
 
 
-@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol"])
+@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol", GEMINI])
 def test_live_refused(provider, model):
     """A refusal of the provider is one sentence."""
     provider.faults.push(Fault(status=401, message="invalid api key"))
@@ -345,3 +416,28 @@ def test_request_without_an_answer_counts_fully():
     assert budget.spent_usd == 2 * worst > 0
     with pytest.raises(LimitReachedError):
         budget.admit(MODEL, 60_000)
+
+
+def test_what_is_set_aside_counts():
+    """What cached contents may cost is kept back, until it is known what they did."""
+    budget = Budget(limit_usd=0.1)
+
+    budget.set_aside(0.08)
+    with pytest.raises(LimitReachedError):
+        budget.set_aside(0.03)
+    with pytest.raises(LimitReachedError):
+        budget.admit(MODEL, 20_000)
+    budget.use(0.08, cost_usd=0.01)
+
+    assert budget.spent_usd == 0.01
+    budget.admit(MODEL, 20_000)
+
+
+def test_unknown_cost_takes_what_was_set_aside():
+    """Where it is not known what cached contents cost, they cost the most."""
+    budget = Budget(limit_usd=0.1)
+
+    budget.set_aside(0.08)
+    budget.use(0.08, cost_usd=None)
+
+    assert budget.spent_usd == 0.08

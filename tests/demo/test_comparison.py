@@ -1,22 +1,27 @@
 """The two runs of each case against the emulator."""
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 import anthropic
 import pytest
 
 from promptcache import Usage
-from promptcache.demo import agent
+from promptcache.demo import agent, questions
 from promptcache.demo.asked import provider_of
 from promptcache.demo.cli import COMPARED
 from promptcache.demo.comparison import emulated_rows
 from promptcache.demo.errors import DemoError
+from promptcache.demo.kept import Kept
 from promptcache.demo.langchain_agent import LANGCHAIN
 from promptcache.demo.llamaindex_agent import LLAMAINDEX
+from promptcache.demo.planned import planned
 from promptcache.demo.questions import QUESTIONS
 from promptcache.demo.run import Answered, Case, Meter, Row, Run
-from promptcache.emulator import Emulator, ToolCall
+from promptcache.emulator import Emulator, Fault, GeminiSettings, ToolCall
+from promptcache.providers.gemini.facts import model_facts
+from promptcache.receipts.events import CacheCreated, CacheEnded
 from promptcache.receipts.prices import GenaiPrices
 
 # Both come from LlamaIndex itself, for whoever uses agents.
@@ -27,7 +32,10 @@ pytestmark = [
 
 MODEL = "claude-sonnet-5-5"
 FRAMEWORKS = [LANGCHAIN, LLAMAINDEX]
-PATHS = ("/v1/messages", "/v1/chat/completions", "/v1/responses")
+GEMINI = "gemini-3.8-flash"
+PATHS = ("/messages", "/completions", "/responses", ":streamGenerateContent")
+CREATED = "/cachedContents"
+UNLUCKY = GeminiSettings(implicit_luck=0.0)
 
 
 class Measured(NamedTuple):
@@ -35,16 +43,38 @@ class Measured(NamedTuple):
     stock: Row
     plugin: Row
     ledger: list
+    caches: list
 
     def of(self, workspace):
-        return [row for row in self.ledger if row.workspace == workspace]
+        """Return what was asked in a workspace."""
+        rows = [row for row in self.ledger if row.workspace == workspace]
+        return [row for row in rows if row.path.endswith(PATHS)]
+
+    def created(self, workspace):
+        """Return the creations of cached contents, as they were billed."""
+        rows = [row for row in self.ledger if row.workspace == workspace]
+        return [row for row in rows if is_creation(row)]
+
+    def stored(self, workspace):
+        """Return what storage cost, by the hours that the provider counted."""
+        price = model_facts(GEMINI).storage_price_on(datetime.now(timezone.utc).date())
+        rows = [row for row in self.caches if row.workspace == workspace]
+        return sum(row.token_hours for row in rows) * price / 1e6
 
 
-def rows_of(case, *, speed=0.0):
-    with Emulator(speed=speed, tokens_per_second=400) as emulator:
+def is_creation(row):
+    return row.method == "POST" and row.path.endswith(CREATED)
+
+
+def rows_of(case, *, speed=0.0, settings=UNLUCKY):
+    with Emulator(speed=speed, tokens_per_second=400, gemini=settings) as emulator:
         rows = list(emulated_rows(case, emulator=emulator))
-        ledger = [row for row in emulator.ledger if row.path in PATHS]
-    return Measured(case, *rows, ledger)
+        return Measured(case, *rows, billed_rows(emulator), emulator.caches)
+
+
+def billed_rows(emulator):
+    rows = emulator.ledger
+    return [row for row in rows if row.path.endswith(PATHS) or is_creation(row)]
 
 
 @pytest.fixture(
@@ -57,10 +87,14 @@ def measured(request):
     return rows_of(request.param)
 
 
-@pytest.fixture(scope="module", params=FRAMEWORKS, ids=lambda it: it.name)
+@pytest.fixture(
+    scope="module",
+    params=[Case(it, model) for model in (MODEL, GEMINI) for it in FRAMEWORKS],
+    ids=lambda it: f"{it.model}-{it.framework.name}",
+)
 def paced(request):
     """Run the agent once, at the demo's own speed."""
-    return rows_of(Case(request.param, MODEL), speed=10)
+    return rows_of(request.param, speed=10)
 
 
 def usage(row):
@@ -83,21 +117,64 @@ def usage(row):
     )
 
 
-def test_rows_equal_the_ledger(measured):
-    """Usage metadata of the stock run and receipts of the other equal the bill."""
+def assert_billed(measured, *, within=1e-6):
+    """Compare rows with what was billed for requests, creations and storage."""
     case = measured.case
     for row, workspace in (
         (measured.stock, "stock"),
         (measured.plugin, "plugin"),
     ):
         billed = [usage(line) for line in measured.of(workspace)]
-        costs = [GenaiPrices().cost(case.provider, case.model, it) for it in billed]
+        created = [usage(line) for line in measured.created(workspace)]
+        paid = [*billed, *created]
+        costs = [GenaiPrices().cost(case.provider, case.model, it) for it in paid]
+        cost = sum(it.usd for it in costs) + measured.stored(workspace)
+        written = [it.written_tokens for it in billed]
+        written += [it.input_tokens for it in created]
         assert row.requests == len(billed) > 0
         assert row.input_tokens == sum(it.input_tokens for it in billed)
         assert row.read_tokens == sum(it.read_tokens for it in billed)
-        assert row.written_tokens in (None, sum(it.written_tokens for it in billed))
+        assert row.written_tokens in (None, sum(written))
         assert row.output_tokens == sum(it.output_tokens for it in billed)
-        assert row.cost_usd == pytest.approx(sum(it.usd for it in costs), abs=1e-6)
+        assert row.cost_usd == pytest.approx(cost, abs=within)
+
+
+def test_rows_equal_the_ledger(measured):
+    """Usage metadata of the stock run and receipts of the other equal the bill."""
+    assert_billed(measured)
+
+
+def test_storage_is_in_the_cost(monkeypatch):
+    """What is stored is billed by the time that passes, to the second."""
+    case = Case(LANGCHAIN, GEMINI, "stdlib-questions")
+    with Emulator(gemini=UNLUCKY) as emulator:
+
+        def slowly(body):
+            emulator.clock.advance(60)
+            return "Yes."
+
+        monkeypatch.setattr(questions, "script", lambda: [slowly] * len(QUESTIONS))
+        rows = list(emulated_rows(case, emulator=emulator))
+        measured = Measured(case, *rows, billed_rows(emulator), emulator.caches)
+
+    assert measured.stored("plugin") > 1e-4
+    assert_billed(measured)
+
+
+def test_storage_at_speed(paced):
+    """At the demo's pace, too; an end is seen when its answer has come."""
+    if paced.case.model == GEMINI:
+        assert paced.stored("plugin") > 1e-5
+    assert_billed(paced, within=5e-6)
+
+
+def test_nothing_is_left_at_the_provider(measured):
+    """What was created is deleted when the run ends, and the stock run creates none."""
+    created = len(measured.caches)
+
+    assert created == len(measured.created("plugin"))
+    assert (created > 0) == (measured.case.provider == "google")
+    assert not any(row.live for row in measured.caches)
 
 
 def test_only_what_is_not_reported_is_unknown(measured):
@@ -130,7 +207,7 @@ def test_workload(measured):
     wanted = len([*measured.case.script()])
 
     assert measured.stock.requests == measured.plugin.requests == wanted >= 12
-    assert measured.ledger[0].total_input_tokens >= 4_000
+    assert measured.of("stock")[0].total_input_tokens >= 4_000
     assert max(row.output_tokens for row in measured.ledger) <= agent.MAX_TOKENS
     assert {row.status for row in measured.ledger} == {200}
 
@@ -138,9 +215,11 @@ def test_workload(measured):
 def test_never_dearer(measured):
     """The plugin reads most of the input, and costs no more than the stock run."""
     stock, plugin = measured.stock, measured.plugin
+    # What is created is read from the next request on, and has to pay for itself.
+    least = 0.45 if measured.case.provider == "google" else 0.70
 
     assert plugin.input_tokens == stock.input_tokens
-    assert plugin.read_tokens / plugin.input_tokens >= 0.70
+    assert plugin.read_tokens / plugin.input_tokens >= least
     assert plugin.cost_usd <= stock.cost_usd
 
 
@@ -153,7 +232,32 @@ def test_where_it_saves(measured):
 
     assert (stock.read_tokens > 0) == openai_reads
     if not openai_reads:
-        assert plugin.cost_usd / stock.cost_usd <= 0.20
+        most = 0.75 if measured.case.provider == "google" else 0.20
+        assert plugin.cost_usd / stock.cost_usd <= most
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda it: it.name)
+def test_implicit_caching_that_reads(framework):
+    """Where implicit caching reads, nothing is created and nothing is dearer."""
+    settings = GeminiSettings(implicit_luck=1.0)
+    measured = rows_of(Case(framework, GEMINI, "stdlib-questions"), settings=settings)
+
+    assert measured.caches == []
+    assert measured.plugin.written_tokens == 0
+    assert measured.stock.read_tokens == measured.plugin.read_tokens > 0
+    assert measured.plugin.cost_usd == measured.stock.cost_usd
+
+
+def test_what_is_left_at_the_provider_is_unknown():
+    """What could not be deleted goes on costing, so the bill is no number."""
+    case = Case(LANGCHAIN, GEMINI, "stdlib-questions")
+    with Emulator(gemini=UNLUCKY) as emulator:
+        emulator.faults.push(Fault(status=500, match="DELETE /", times=99))
+        stock, plugin = emulated_rows(case, emulator=emulator)
+
+    assert stock.cost_usd > 0
+    assert plugin.cost_usd is None
+    assert plugin.written_tokens > 0
 
 
 def test_waits_are_known(measured):
@@ -165,7 +269,9 @@ def test_waits_are_known(measured):
 def test_answers_come_sooner(paced):
     """What is read is not computed again."""
     assert 0 < paced.plugin.ttft_p50_s < paced.stock.ttft_p50_s
-    assert paced.plugin.ttft_p95_s < paced.stock.ttft_p95_s
+    # On Gemini, the first requests are as slow with the plugin as without.
+    if paced.case.model != GEMINI:
+        assert paced.plugin.ttft_p95_s < paced.stock.ttft_p95_s
 
 
 @pytest.mark.parametrize(
@@ -201,7 +307,7 @@ def test_sizes_are_the_same_on_every_python():
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda it: it.name)
-@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol"])
+@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol", GEMINI])
 def test_unbounded_model(framework, model):
     """A model that only ever searches is stopped, and the next question is asked."""
     with Emulator() as emulator:
@@ -220,7 +326,7 @@ def test_unbounded_model(framework, model):
     assert len(meter.answered) == len(agent.TURNS) * agent.CALLS_PER_QUESTION
 
 
-@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol"])
+@pytest.mark.parametrize("model", [MODEL, "gpt-6.1-sol", GEMINI])
 def test_frameworks_send_the_same(model):
     """What frameworks put around the conversation is little, so their rows compare."""
     sizes = [rows_of(Case(it, model)).stock.input_tokens for it in FRAMEWORKS]
@@ -243,13 +349,48 @@ def test_sdk_that_is_too_new(monkeypatch):
         list(emulated_rows(Case(LLAMAINDEX, MODEL), emulator=emulator))
 
 
+@pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda it: it.name)
+def test_environment_of_another_host(framework, monkeypatch):
+    """A key of the Developer API is not taken to Vertex AI by the environment."""
+    monkeypatch.setenv("GOOGLE_GENAI_USE_VERTEXAI", "true")
+    measured = rows_of(Case(framework, GEMINI, "stdlib-questions"))
+
+    assert {row.path.split("/")[1] for row in measured.ledger} == {"v1beta"}
+    assert measured.caches != []
+
+
+def test_stock_run_has_no_cache():
+    """Nothing of the plugin is made for the run without it."""
+    run = Run(
+        case=Case(LANGCHAIN, GEMINI), plugin=False, clock=None, session="s", key="k"
+    )
+
+    with planned(run, Meter(run)) as cache:
+        assert cache is None
+
+
+def test_kept():
+    """Creations and storage are summed, once everything has ended."""
+    kept = Kept()
+    created = CacheCreated("google", GEMINI, "a", 5_000, 60.0, 0.004)
+
+    assert (kept.tokens, kept.cost_usd) == (0, 0)
+    kept(created)
+    assert (kept.tokens, kept.cost_usd) == (5_000, None)
+    kept(CacheEnded("google", GEMINI, "a", "deleted", 1.0, 0.001))
+    assert (kept.tokens, kept.cost_usd) == (5_000, 0.005)
+    kept(replace(created, name="b", tokens=None, cost_usd=None))
+    kept(CacheEnded("google", GEMINI, "b", "deleted", None, None))
+    assert (kept.tokens, kept.cost_usd) == (None, None)
+
+
 def test_unknown_stays_unknown():
     """A row leaves out what one of its requests did not report."""
     case = Case(LANGCHAIN, MODEL)
     run = Run(case=case, plugin=False, clock=None, session="s", key="k")
     known = Answered(Usage(input_tokens=10, output_tokens=1), 0.5)
 
-    row = Row.of(run, [known, replace(known, first_token_s=None)])
+    row = Row.of(run, [known, replace(known, first_token_s=None)], Kept())
 
     assert (row.requests, row.input_tokens, row.read_tokens) == (2, 20, None)
     assert (row.ttft_p50_s, row.cost_usd) == (None, None)
@@ -261,6 +402,7 @@ def test_unknown_stays_unknown():
         pytest.param("claude-sonnet-5-5", "anthropic", id="claude"),
         pytest.param("gpt-6.1-sol", "openai", id="gpt"),
         pytest.param("o4-mini", "openai", id="o"),
+        pytest.param(GEMINI, "google", id="gemini"),
     ],
 )
 def test_provider(model, provider):

@@ -58,7 +58,7 @@ class Background:
         with self._changed:
             return self._changed.wait_for(lambda: not self._unfinished, seconds)
 
-    def stop(self, seconds: float = 5.0) -> None:
+    def stop(self, seconds: float = 30.0) -> None:
         """Take no more jobs, finish those that are there, and end."""
         with self._changed:
             self._is_stopped = True

@@ -253,6 +253,28 @@ def test_a_creation_that_fails(status, pair, emulator, events):
     assert of_kind(events, CreateRefused)
 
 
+def test_a_slow_creation():
+    """Requests go out in full beside it, and name it once it is there."""
+    settings = GeminiSettings(implicit_luck=0.0)
+    with Emulator(speed=40.0, first_byte_seconds=0.0, gemini=settings) as emulator:
+        cache = PromptCache(store=MemoryStore(), clock=emulator.clock, strict=True)
+        plain = client_of(emulator.url)
+        client = cache.attach(plain)
+        slow = Fault(delay_seconds=40.0, match="POST /v1beta/cachedContents")
+        emulator.faults.push(slow)
+        for index in range(3):
+            assert ask(client, f"Question {index}")
+            assert cache.keeper.idle(0.2) is (index < 2)
+        assert ask(client, "Meanwhile")
+        assert live(emulator) == []
+        assert cache.keeper.idle()
+        assert ask(client, "Then")
+        names = [wire.named(row.body) for row in asked(emulator)]
+        assert names == [None] * 4 + [live(emulator)[0].name]
+        cache.close()
+        plain.close()
+
+
 def test_free_tier(make, events):
     """A quota of nothing is found out once."""
     settings = GeminiSettings(implicit_luck=0.0, free_tier=True)

@@ -38,7 +38,9 @@ def whole_bodies(rows, emulator):
     held = {
         names[row.body["displayName"]]: row.body
         for row in emulator.ledger
-        if row.path.endswith("/cachedContents") and row.status == 200
+        if row.method == "POST"
+        and row.path.endswith("/cachedContents")
+        and row.status == 200
     }
     return sorted((without_ids(_whole(row.body, held)) for row in rows), key=_as_text)
 

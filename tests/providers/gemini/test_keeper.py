@@ -205,7 +205,7 @@ def test_a_handle_that_expired_between_two_requests(pair, emulator):
 
 
 @pytest.mark.parametrize("way", ["sync", "stream", "async", "async stream"])
-def test_a_handle_that_is_deleted_behind_our_back(way, pair, emulator, events):
+async def test_a_handle_that_is_deleted_behind_our_back(way, pair, emulator, events):
     """The request is sent once more, in full; the caller sees an answer."""
     _, client = pair
     questions(pair, emulator)
@@ -229,7 +229,7 @@ def test_a_handle_that_is_deleted_behind_our_back(way, pair, emulator, events):
         chunks = client.models.generate_content_stream(**given)
         text = "".join(chunk.text or "" for chunk in chunks)
     else:
-        text = asyncio.run(asynchronous())
+        text = await asynchronous()
 
     assert text
     assert asked(emulator)[-1].body["systemInstruction"]

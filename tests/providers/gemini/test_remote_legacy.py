@@ -286,7 +286,7 @@ def test_configured_anew(remote, configure, emulator):
     ]
 
 
-def test_an_asynchronous_model(configure):
+async def test_an_asynchronous_model(configure):
     """A model that was asked asynchronously is known as well."""
     configure(transport="grpc_asyncio", url="127.0.0.1:1")
     model = legacy.GenerativeModel(MODEL)

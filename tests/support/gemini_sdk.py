@@ -14,6 +14,11 @@ SECRET = "the words of a customer"
 TRUST = {"verify": ssl.create_default_context()}
 
 
+_VERSION = genai.Client(api_key="any")._api_client._http_options.api_version
+CREATION = f"POST /{_VERSION}/cachedContents"
+"""What a fault matches that is meant for creations."""
+
+
 class Anyone(Credentials):
     """Credentials that hold without asking anybody."""
 

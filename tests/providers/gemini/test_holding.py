@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from gemini_asking import MODEL, asked
-from gemini_sdk import client_of
+from gemini_sdk import CREATION, client_of
 from google.genai import errors, types
 
 from promptcache import (
@@ -176,7 +176,7 @@ def test_what_limits_do_not_allow(emulator, client):
 
 def test_a_server_that_fails(keeper, emulator):
     """It is an error to the one who asked for it."""
-    emulator.faults.push(Fault(status=500, match="POST /v1beta/cachedContents"))
+    emulator.faults.push(Fault(status=500, match=CREATION))
     with pytest.raises(HoldError), keeper.hold(MODEL, system=SYSTEM):
         pass
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from gemini_asking import MODEL, asked, is_like
-from gemini_sdk import client_of
+from gemini_sdk import CREATION, client_of
 from google.genai import errors, types
 
 from promptcache import Limits, MemoryStore, PromptCache, options
@@ -244,9 +244,7 @@ async def test_a_handle_that_is_deleted_behind_our_back(way, pair, emulator, eve
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_creation_that_fails(status, pair, emulator, events):
     """Requests go out in full, and it is not tried again at once."""
-    emulator.faults.push(
-        Fault(status=status, match="POST /v1beta/cachedContents", times=5)
-    )
+    emulator.faults.push(Fault(status=status, match=CREATION, times=5))
     answers = questions(pair, emulator, 6, seconds=1.0)
     assert all(answers)
     assert len(creations(emulator)) == 1
@@ -260,7 +258,7 @@ def test_a_slow_creation():
         cache = PromptCache(store=MemoryStore(), clock=emulator.clock, strict=True)
         plain = client_of(emulator.url)
         client = cache.attach(plain)
-        slow = Fault(delay_seconds=40.0, match="POST /v1beta/cachedContents")
+        slow = Fault(delay_seconds=40.0, match=CREATION)
         emulator.faults.push(slow)
         for index in range(3):
             assert ask(client, f"Question {index}")

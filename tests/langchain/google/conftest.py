@@ -1,6 +1,8 @@
 """Models with and without caching, for both hosts on which LangChain reaches Gemini."""
 
 import weakref
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from gemini_sdk import TRUST, Anyone
@@ -18,6 +20,21 @@ MODEL = "gemini-3.8-flash"
 
 # About 6,300 tokens: its minimum is 4,096.
 SYSTEM = "You are a careful clerk of a railway museum. " * 560
+
+
+def pytest_collection_modifyitems(items):
+    """Forgive what the SDK leaves to the garbage collector, with the stock class too.
+
+    Without aiohttp its asynchronous connections are not closed with the client.
+    """
+    if find_spec("aiohttp") is not None:
+        return
+    forgiven = pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    )
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(forgiven)
 
 
 @pytest.fixture(params=["developer", "vertex"])

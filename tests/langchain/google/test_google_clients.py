@@ -13,6 +13,8 @@ from langchain_promptcache import prompt_cached
 from promptcache import AttachedError, PromptCache, attach
 from promptcache.receipts.events import SteppedAside
 
+pytest.importorskip("aiohttp", reason="connections are looked at as aiohttp has them")
+
 OPTION = "prompt_cache"
 
 # What the SDK's own way of making a session is told of by aiohttp.

@@ -124,8 +124,9 @@ class Books:
     def allows(self, cost_usd: float, terms: Terms) -> bool:
         """Tell whether another creation may be risked.
 
-        However wrong every expectation is, all that was paid stays below the price of
-        the prompts in full, plus one part in a hundred, plus the allowance.
+        However wrong every expectation is, no creation is begun that would bring what
+        is lost so far, storage up to now included, above the allowance and one part in
+        a hundred of the price of the prompts in full.
         """
         allowance = max(ALLOWANCE_TOKENS * terms.input, cost_usd)
         at_risk = self.spent - self.saved + cost_usd

@@ -31,6 +31,7 @@ __all__ = ["Residing"]
 
 _MAX_ACCOUNTS = 1_000
 _MARGIN_SECONDS = 5.0
+_HOUR = 3600.0
 _IN_INSTRUCTION = (
     "documents stand in the system instruction, which a cached content would have to "
     "hold"
@@ -48,6 +49,8 @@ class _Account:
     books: Books = field(default_factory=Books)
     standing: Standing | None = None
     handle: Handle | None = None
+    stored_until: float = 0.0
+    """Up to when its storage is in the books."""
     is_creating: bool = False
 
 
@@ -234,6 +237,7 @@ class Residing:
             tokens = handle.tokens or choice.tokens
             account.standing = Standing(choice.documents, tokens)
             account.handle = handle
+            account.stored_until = handle.created_at
         until = handle.created_at + placed.seconds(choice.life)
         self._tending.use(Tended(handle, placed.remote, until))
         if old is not None and old.name != handle.name:
@@ -262,6 +266,9 @@ class Residing:
     ) -> None:
         now = placed.prepared.started
         with self._lock:
+            stored = max(now - account.stored_until, 0.0) * standing.tokens / _HOUR
+            account.books.spent += stored * terms.storage
+            account.stored_until = now
             life = account.residency.life(standing, terms, head=_head_tokens(placed))
         seconds = placed.seconds(life)
         is_due = next_expiry(handle.expires_at, seconds, now=now) is not None

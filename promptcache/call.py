@@ -4,7 +4,7 @@ Rule 1: a call is entered around each step of a stream, never across a `yield`.
 """
 
 from contextlib import suppress
-from contextvars import Token
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
@@ -12,7 +12,14 @@ from promptcache.options import CallOptions, current_options, entered
 from promptcache.receipts.collect import Collector
 from promptcache.receipts.receipt import Receipt
 
-__all__ = ["Call"]
+__all__ = ["Call", "current_run_id"]
+
+_run_id: ContextVar[str | None] = ContextVar("promptcache_run_id", default=None)
+
+
+def current_run_id() -> str | None:
+    """Return the framework's own id of the call that is being made, if it has one."""
+    return _run_id.get()
 
 
 class Call:
@@ -23,7 +30,11 @@ class Call:
     """
 
     def __init__(
-        self, said: Any = None, *, defaults: CallOptions | None = None
+        self,
+        said: Any = None,
+        *,
+        defaults: CallOptions | None = None,
+        run_id: str | None = None,
     ) -> None:
         """Make a call.
 
@@ -31,18 +42,21 @@ class Call:
             said: The options of this call: a dict, True, False or None.
             defaults: What holds where neither the call nor an enclosing
                 `with options(...)` says anything.
+            run_id: The framework's own id of the call, by which its traces know it.
 
         Raises:
             OptionError: An option is not allowed.
         """
         options = CallOptions.read(said).over(current_options())
         self._said = options if defaults is None else options.over(defaults)
+        self._run_id = run_id
         self._collector = Collector()
         self._given = 0
         self._tokens: list[Token[Any]] = []
 
     def __enter__(self) -> "Call":  # noqa: PYI034 - Python 3.10 has no `Self`
         self._tokens.append(entered(self._said))
+        self._tokens.append(_run_id.set(self._run_id or _run_id.get()))
         self._collector.__enter__()
         return self
 
@@ -53,10 +67,10 @@ class Call:
         traceback: TracebackType | None,
     ) -> None:
         self._collector.__exit__(kind, error, traceback)
-        token = self._tokens.pop()
-        # A coroutine may be closed in another context, which never had the options.
-        with suppress(ValueError):
-            token.var.reset(token)
+        for token in (self._tokens.pop(), self._tokens.pop()):
+            # A coroutine may be closed in another context, which never had the options.
+            with suppress(ValueError):
+                token.var.reset(token)
 
     def take_receipt(self) -> Receipt | None:
         """Return the sum of the receipts since the last taking; None if none came."""

@@ -256,7 +256,11 @@ class PromptCachedChatModel(BaseChatModel):
         told = {} if run_manager is None else _identity(run_manager.metadata or {})
         identity = CallOptions.read({**told, **kwargs.pop(_IDENTITY, {})})
         said = self._read_options(kwargs.pop(OPTION, None))
-        return Call(said, defaults=self._standing_options().over(identity))
+        return Call(
+            said,
+            defaults=self._standing_options().over(identity),
+            run_id=None if run_manager is None else str(run_manager.run_id),
+        )
 
     def _standing_options(self) -> CallOptions:
         """Return what holds where neither a call nor a `with` says anything."""

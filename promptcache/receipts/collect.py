@@ -5,7 +5,7 @@ around each step of a stream and left after it.
 Rule 2: leaving works in any context, so a collector may be shared by threads and tasks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -20,15 +20,23 @@ __all__ = ["Collector", "active_collectors", "collecting", "deliver"]
 class Collector:
     """Takes the receipts of what runs inside it; may be entered again and again."""
 
-    __slots__ = ("owner", "receipts")
+    __slots__ = ("owner", "receipts", "told")
 
-    def __init__(self, owner: object = None) -> None:
+    def __init__(
+        self,
+        owner: object = None,
+        *,
+        told: Callable[[Receipt], object] | None = None,
+    ) -> None:
         """Start with none.
 
         Args:
             owner: Whose receipts are wanted; None for everybody's.
+            told: Called with each receipt as it comes, wherever that is; it must not
+                raise and not wait.
         """
         self.owner = owner
+        self.told = told
         self.receipts: list[Receipt] = []
         """What was delivered so far, oldest first."""
 
@@ -93,3 +101,5 @@ def deliver(
     for collector in active_collectors() if collectors is None else collectors:
         if collector.owner is None or collector.owner is owner:
             collector.receipts.append(receipt)
+            if collector.told is not None:
+                collector.told(receipt)

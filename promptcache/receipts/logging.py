@@ -11,7 +11,6 @@ from promptcache.receipts.events import (
     Event,
     Settled,
 )
-from promptcache.receipts.receipt import Receipt
 
 __all__ = ["LoggingListener"]
 
@@ -38,7 +37,7 @@ class LoggingListener:
         if not self._logger.isEnabledFor(level):
             return
         fields = event.receipt.as_dict() if isinstance(event, Settled) else _of(event)
-        text = _line(event.receipt) if isinstance(event, Settled) else _text(fields)
+        text = str(event.receipt) if isinstance(event, Settled) else _text(fields)
         name = type(event).__name__
         extra = {"prompt_cache_event": name, "prompt_cache": fields}
         self._logger.log(level, "%s: %s", name, text, extra=extra)
@@ -58,20 +57,3 @@ def _of(event: Event) -> dict[str, Any]:
 def _text(fields: dict[str, Any]) -> str:
     known = ((key, value) for key, value in fields.items() if value not in (None, ()))
     return ", ".join(f"{key}={value}" for key, value in known)
-
-
-def _line(receipt: Receipt) -> str:
-    usage = receipt.usage
-    return (
-        f"{receipt.model} read {_number(usage.read_tokens)} and wrote "
-        f"{_number(usage.written_tokens)} of {_number(usage.input_tokens)} tokens, "
-        f"cost {_usd(receipt.cost_usd)}, saved {_usd(receipt.saved_usd)}"
-    )
-
-
-def _number(value: int | None) -> str:
-    return "?" if value is None else str(value)
-
-
-def _usd(value: float | None) -> str:
-    return "?" if value is None else f"${value:.6f}"

@@ -9,12 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import reduce
 from operator import add
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from promptcache.receipts import metadata as flat
+from promptcache.receipts.miss import Miss
 from promptcache.receipts.usage import Usage
 
-__all__ = ["Receipt"]
+__all__ = ["Credit", "Receipt"]
+
+Credit = Literal["placed", "fixed", "implicit"]
+"""Whose doing it is that tokens were read: a breakpoint or a cached content that was
+placed here, one that the caller fixed, or what the provider does unasked."""
 
 _METADATA_BYTES = 1000
 _BREAKPOINTS = 4
@@ -58,6 +63,10 @@ class Receipt:
     """Changes that were asked for, markers that were dropped, reason codes."""
     id: str | None = None
     """The provider's id of the answer."""
+    credits: tuple[Credit, ...] = ()
+    """Whose doing it is that tokens were read; at most one for each request."""
+    misses: tuple[Miss, ...] = ()
+    """Why less was read than could have been; at most one for each request."""
 
     @property
     def saved_usd(self) -> float | None:
@@ -65,6 +74,22 @@ class Receipt:
         if self.cost_usd is None or self.without_caching_usd is None:
             return None
         return self.without_caching_usd - self.cost_usd
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        usage = self.usage
+        share = _share(usage.read_tokens, usage.input_tokens)
+        read, written = _count(usage.read_tokens), _count(usage.written_tokens)
+        total = _count(usage.input_tokens)
+        parts = [
+            self.model,
+            f"read {read}{share} and wrote {written} of {total} tokens",
+            f"cost {_dollars(self.cost_usd)}, saved {_dollars(self.saved_usd)}",
+        ]
+        if self.first_token_s is not None:
+            parts.append(f"first token after {self.first_token_s:.2f} s")
+        parts.extend(f"missed: {miss}" for miss in self.misses)
+        return "; ".join(parts)
 
     def __add__(self, other: object) -> "Receipt":
         """Return one receipt for both; an identity that differs becomes `None`."""
@@ -112,9 +137,13 @@ class Receipt:
             "policies": [flat.plain(self.policy, length=16)],
             "facts": [self.facts],
             "ids": [] if self.id is None else [flat.plain(self.id, length=56)],
+            "credits": [*self.credits],
+            "misses": [],
             "breakpoints": [],
             "notes": [],
         }
+        misses = [flat.plain(miss.to_text(), length=80) for miss in self.misses]
+        values["misses"] = flat.fitting(misses, values, size=_METADATA_BYTES)
         points = [flat.plain(point, length=44) for point in self.breakpoints]
         values["breakpoints"] = flat.fitting(
             points, values, size=_METADATA_BYTES, most=_BREAKPOINTS
@@ -152,6 +181,10 @@ class Receipt:
             requests=1 if requests is None else requests,
             notes=flat.unique(texts["notes"]),
             id=ids[0] if every and len(ids) == 1 else None,
+            credits=tuple(it for it in get_args(Credit) if it in texts["credits"]),
+            misses=tuple(
+                miss for text in texts["misses"] if (miss := Miss.from_text(text))
+            ),
         )
 
     def _numbers(self) -> dict[str, int | None]:
@@ -177,6 +210,8 @@ _TEXTS = (
     "ids",
     "breakpoints",
     "notes",
+    "credits",
+    "misses",
 )
 
 
@@ -194,6 +229,10 @@ def _shared(left: str | None, right: str | None) -> str | None:
 
 def _all(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...]:
     return flat.unique(left + right)
+
+
+def _credits(left: tuple[Credit, ...], right: tuple[Credit, ...]) -> tuple[Credit, ...]:
+    return tuple(it for it in get_args(Credit) if it in left or it in right)
 
 
 _MERGES: Mapping[str, Any] = {
@@ -214,6 +253,8 @@ _MERGES: Mapping[str, Any] = {
     "conversation": _shared,
     "notes": _all,
     "id": _shared,
+    "credits": _credits,
+    "misses": add,
 }
 
 
@@ -225,3 +266,15 @@ def _scaled(value: float | None, units: int) -> int | None:
 
 def _unscaled(value: int | None, units: int) -> float | None:
     return None if value is None else value / units
+
+
+def _count(value: int | None) -> str:
+    return "?" if value is None else f"{value:,}"
+
+
+def _share(part: int | None, whole: int | None) -> str:
+    return f" ({part / whole:.0%})" if part is not None and whole else ""
+
+
+def _dollars(usd: float | None) -> str:
+    return "?" if usd is None else f"${usd:.6f}"

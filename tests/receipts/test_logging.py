@@ -44,7 +44,8 @@ def test_answer_is_logged_at_debug(caplog):
 
     assert record.levelno == logging.DEBUG
     assert record.getMessage() == (
-        "Settled: claude-a read 90 and wrote 5 of 100 tokens, cost $0.500000, saved ?"
+        "Settled: claude-a; read 90 (90%) and wrote 5 of 100 tokens; "
+        "cost $0.500000, saved ?"
     )
     assert record.prompt_cache_event == "Settled"
     assert record.prompt_cache["read_tokens"] == 90

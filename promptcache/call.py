@@ -3,23 +3,17 @@
 Rule 1: a call is entered around each step of a stream, never across a `yield`.
 """
 
-from contextlib import suppress
-from contextvars import ContextVar, Token
+from contextlib import AbstractContextManager, suppress
+from contextvars import Token
 from types import TracebackType
 from typing import Any
 
 from promptcache.options import CallOptions, current_options, entered
 from promptcache.receipts.collect import Collector
 from promptcache.receipts.receipt import Receipt
+from promptcache.runs import current_run_id, identified
 
 __all__ = ["Call", "current_run_id"]
-
-_run_id: ContextVar[str | None] = ContextVar("promptcache_run_id", default=None)
-
-
-def current_run_id() -> str | None:
-    """Return the framework's own id of the call that is being made, if it has one."""
-    return _run_id.get()
 
 
 class Call:
@@ -53,10 +47,12 @@ class Call:
         self._collector = Collector()
         self._given = 0
         self._tokens: list[Token[Any]] = []
+        self._identities: list[AbstractContextManager[None]] = []
 
     def __enter__(self) -> "Call":  # noqa: PYI034 - Python 3.10 has no `Self`
         self._tokens.append(entered(self._said))
-        self._tokens.append(_run_id.set(self._run_id or _run_id.get()))
+        self._identities.append(identified(self._run_id))
+        self._identities[-1].__enter__()
         self._collector.__enter__()
         return self
 
@@ -67,10 +63,11 @@ class Call:
         traceback: TracebackType | None,
     ) -> None:
         self._collector.__exit__(kind, error, traceback)
-        for token in (self._tokens.pop(), self._tokens.pop()):
-            # A coroutine may be closed in another context, which never had the options.
-            with suppress(ValueError):
-                token.var.reset(token)
+        self._identities.pop().__exit__(kind, error, traceback)
+        token = self._tokens.pop()
+        # A coroutine may be closed in another context, which never had the options.
+        with suppress(ValueError):
+            token.var.reset(token)
 
     def take_receipt(self) -> Receipt | None:
         """Return the sum of the receipts since the last taking; None if none came."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach"]
+__all__ = ["TESTED", "Seam", "attach", "is_for_us"]
 
 TESTED = "anthropic 0.120 to 2.12"
 
@@ -141,7 +141,7 @@ class Seam(_Middleware):  # type: ignore[misc]
     def _prepared(self, request: Any) -> "Prepared | None":
         """Return what is decided for a request, or None if it is none of ours."""
         options = request.options
-        if options.method.lower() != "post" or options.url.partition("?")[0] != _PATH:
+        if not is_for_us(options):
             return None
         body = _body(options)
         if request.retries_taken:
@@ -170,6 +170,13 @@ class Seam(_Middleware):  # type: ignore[misc]
 
     def _oldest(self) -> float:
         return next(iter(self._waiting.values()))[0]
+
+
+def is_for_us(options: Any) -> bool:
+    """Tell whether a request asks a model for an answer."""
+    return bool(
+        options.method.lower() == "post" and options.url.partition("?")[0] == _PATH
+    )
 
 
 def _body(options: Any) -> Any:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach"]
+__all__ = ["TESTED", "Seam", "attach", "is_for_us", "is_sender", "lacking"]
 
 TESTED = "google-genai 2.20 to 3.4"
 
@@ -39,6 +39,8 @@ Client = TypeVar("Client")
 _PATH = re.compile(
     r"(?P<model>[^?]+):(?:generateContent|streamGenerateContent)(?:\?.*)?"
 )
+
+_SENDER = "_promptcache_sends"
 
 _CALLS = ("request", "request_streamed", "async_request", "async_request_streamed")
 _ARGUMENTS = ("self", "http_method", "path", "request_dict", "http_options")
@@ -92,6 +94,7 @@ class Seam:
         self._client = client
         self._plain = client._api_client
         self._sender = lasting_copy(self._plain)
+        setattr(self._sender, _SENDER, True)
         self._sender._request_once = partial(_attempt, self._plain._request_once)
         self._sender._async_request_once = partial(
             _async_attempt, self._plain._async_request_once
@@ -194,7 +197,7 @@ class Seam:
         self, http_method: str, path: str, request_dict: Any, http_options: Any
     ) -> "_Call | None":
         """Return what is asked of a model, or None for what is none of ours."""
-        found = _PATH.fullmatch(path) if http_method.lower() == "post" else None
+        found = _asked(http_method, path)
         if found is None:
             return None
         options = _options(http_options)
@@ -220,6 +223,21 @@ class Seam:
         if self._known_remote is None:
             self._known_remote = GenaiRemote(self._plain)
         return self._known_remote
+
+
+def is_for_us(http_method: str, path: str) -> bool:
+    """Tell whether a call asks a model for an answer."""
+    return _asked(http_method, path) is not None
+
+
+def is_sender(api_client: object) -> bool:
+    """Tell whether an API client is what a seam sends by."""
+    return _SENDER in vars(api_client)
+
+
+def lacking(api_client: Any) -> str | None:
+    """Return what the installed SDK lacks of what a seam relies on."""
+    return _lacking(api_client, f"google-genai {version.__version__}")
 
 
 class _Body(dict[str, Any]):
@@ -258,6 +276,10 @@ class _Call:
                 )
         body.prepared = prepared
         return (*self.where, body, options)
+
+
+def _asked(http_method: str, path: str) -> re.Match[str] | None:
+    return _PATH.fullmatch(path) if http_method.lower() == "post" else None
 
 
 def _attempt(send: Any, http_request: Any, *arguments: Any, **named: Any) -> Any:
@@ -335,6 +357,10 @@ def _missing(client: Any) -> str | None:
     plain = getattr(client, "_api_client", None)
     if plain is None or not hasattr(client, "models"):
         return f"{installed} has no `{type(client).__name__}.models`"
+    return _lacking(plain, installed)
+
+
+def _lacking(plain: Any, installed: str) -> str | None:
     kind = type(plain)
     for name in _CALLS:
         if _parameters(kind, name) != _ARGUMENTS:

@@ -5,6 +5,7 @@ JSON.
 """
 
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -81,6 +82,18 @@ class LateEvents:
         """
         self._send: Callable[[], Events] | None = send
         self._events: Events | Iterator[Any] = iter(())
+
+    def within(self, inside: Callable[[], AbstractContextManager[None]]) -> None:
+        """Have the request planned and sent inside a context manager."""
+        send = self._send
+        if send is None:
+            return
+
+        def sent() -> Events:
+            with inside():
+                return send()
+
+        self._send = sent
 
     def __iter__(self) -> "LateEvents":
         return self

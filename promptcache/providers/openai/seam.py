@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach"]
+__all__ = ["TESTED", "Seam", "attach", "is_attached", "is_for_us"]
 
 TESTED = "openai 2.45 to 3.54"
 
@@ -186,6 +186,16 @@ class _Arrival:
         else:
             self.watch.see_whole(made)
         return self._given(made) if callable(self._given) else made
+
+
+def is_for_us(options: Any) -> bool:
+    """Tell whether a request asks a model for an answer."""
+    return _api(options) is not None
+
+
+def is_attached(client: object) -> bool:
+    """Tell whether a client's requests go through a seam."""
+    return _seam_of(client) is not None
 
 
 def _attached(client: Any, cache: "PromptCache") -> Any:

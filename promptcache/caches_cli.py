@@ -18,7 +18,6 @@ from promptcache.caches_table import Shown, moment, money, short
 from promptcache.clock import SystemClock
 from promptcache.errors import OptionError, StoreError
 from promptcache.factsfile import read_facts
-from promptcache.holding import read_seconds
 from promptcache.holdings import read_secret
 from promptcache.providers.gemini.own_client import own_client
 from promptcache.providers.gemini.remote import GenaiRemote, Remote, RemoteError
@@ -26,6 +25,7 @@ from promptcache.providers.gemini.standing import Deed, Row, compared
 from promptcache.providers.gemini.sweep import Sweeper
 from promptcache.state.opening import open_store
 from promptcache.state.stores import Store
+from promptcache.ttl import read_seconds
 
 __all__ = ["caches"]
 

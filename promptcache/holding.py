@@ -6,7 +6,6 @@ built as always name what is held.
 """
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -22,15 +21,13 @@ from promptcache.providers.gemini.remote import Remote, RemoteError
 from promptcache.providers.gemini.tending import Tended
 from promptcache.providers.gemini.terms import terms_of
 from promptcache.state.stores import Handle
+from promptcache.ttl import read_seconds
 
 if TYPE_CHECKING:
     from promptcache.providers.gemini.keeper import Keeper
 
 __all__ = ["GeminiCacheKeeper", "Hold"]
 
-_UNITS: Mapping[str, float] = {"s": 1.0, "m": 60.0, "h": 3600.0}
-_LENGTH = re.compile(r"(\d+(?:\.\d+)?)([smh])")
-_LEAST_SECONDS = 60.0
 _WAIT_SECONDS = 30.0
 """How long a hold waits for another worker that is creating the same."""
 
@@ -225,26 +222,6 @@ class Hold:
         if handle is None:
             raise HoldError(name, refused=False)
         return handle
-
-
-def read_seconds(ttl: str | float | timedelta) -> float:
-    """Read a time: seconds, a timedelta, or text such as `"10m"`.
-
-    Raises:
-        OptionError: It is none, or less than a minute.
-    """
-    seconds: float | None = None
-    if isinstance(ttl, timedelta):
-        seconds = ttl.total_seconds()
-    elif isinstance(ttl, str):
-        found = _LENGTH.fullmatch(ttl)
-        seconds = None if found is None else float(found[1]) * _UNITS[found[2]]
-    elif isinstance(ttl, int | float) and not isinstance(ttl, bool):
-        seconds = float(ttl)
-    if seconds is None or not seconds >= _LEAST_SECONDS:
-        allowed = 'at least a minute: seconds, a timedelta, or text such as "10m"'
-        raise OptionError("ttl", ttl, allowed)
-    return seconds
 
 
 def _remote_of(client: Any) -> Remote:

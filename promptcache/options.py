@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from promptcache.errors import OptionError
+from promptcache.receipts.fixed_prices import read_prices
+from promptcache.receipts.prices import Prices
 from promptcache.ttl import Ttl, read_ttl
 
 __all__ = ["CallOptions", "current_options", "entered", "options"]
@@ -29,6 +31,8 @@ class CallOptions:
     """True asks for the usage of a stream where the API does not tell it unasked."""
     gemini_caches: bool | None = None
     """False creates, extends and names no cached content of Gemini's."""
+    prices: Prices | None = None
+    """What the receipt reckons with instead of the prices of the cache."""
 
     @classmethod
     def read(
@@ -57,6 +61,9 @@ class CallOptions:
             enabled=_flag("enabled", said.get("enabled")),
             stream_usage=_flag("stream_usage", said.get("stream_usage")),
             gemini_caches=_flag("gemini_caches", said.get("gemini_caches")),
+            prices=(
+                None if said.get("prices") is None else read_prices(said["prices"])
+            ),
         )
 
     def over(self, base: "CallOptions") -> "CallOptions":
@@ -76,6 +83,7 @@ class CallOptions:
             gemini_caches=(
                 base.gemini_caches if self.gemini_caches is None else self.gemini_caches
             ),
+            prices=base.prices if self.prices is None else self.prices,
         )
 
 
@@ -92,6 +100,7 @@ def options(
     enabled: bool | None = None,
     stream_usage: bool | None = None,
     gemini_caches: bool | None = None,
+    prices: Prices | Mapping[str, Any] | None = None,
 ) -> Iterator[None]:
     """Set options for every model call inside the `with`, in this thread or task.
 
@@ -106,6 +115,8 @@ def options(
             it unasked: OpenAI's Chat Completions then send one more chunk.
         gemini_caches: False leaves Gemini to its implicit caching: no cached content is
             created, extended or named.
+        prices: What receipts reckon with: a source of prices, or US dollars for a
+            million tokens of `input`, `read`, `written`, `written_1h` and `output`.
 
     Raises:
         OptionError: A value is not allowed.
@@ -118,6 +129,7 @@ def options(
             "enabled": enabled,
             "stream_usage": stream_usage,
             "gemini_caches": gemini_caches,
+            "prices": prices,
         }
     )
     token = entered(said)

@@ -8,21 +8,23 @@ cost is a handful of multiplications.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from promptcache.receipts.rates import Cost, Rates
 from promptcache.receipts.usage import Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
 
-__all__ = ["Cost", "GenaiPrices", "Prices"]
+__all__ = ["STANDARD", "Cost", "GenaiPrices", "Prices", "spellings"]
+
+STANDARD = frozenset({"auto", "default", "standard"})
+"""Names of the tier that is meant where none is named."""
 
 _STEP_SECONDS = 900
-_STANDARD = frozenset({"auto", "default", "standard"})
 _TIER_KEYS = ("processing", "service_tier", "speed")
 _LISTED = (
     "input",
@@ -33,24 +35,8 @@ _LISTED = (
     "output",
 )
 """The list's names of prices. It has none of the last lifetime so far: None."""
-_MILLION = Decimal(1_000_000)
 _BEDROCK = re.compile(r"(?:^|\.)(?:anthropic|openai)\.")
 _DATE = re.compile(r"-(?:\d{8}|\d{4}-\d{2}-\d{2})$")
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a request cost, and what it would have cost without a cache."""
-
-    usd: float
-    """What was billed, in US dollars."""
-    without_caching_usd: float
-    """The same tokens, all of the prompt at the plain input price, in US dollars."""
-
-    @property
-    def saved_usd(self) -> float:
-        """What the cache saved, in US dollars; negative if writing cost more."""
-        return self.without_caching_usd - self.usd
 
 
 @runtime_checkable
@@ -116,95 +102,33 @@ class GenaiPrices:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Band:
-    """US dollars per million tokens, for prompts of more than `above` tokens."""
+def spellings(provider: str, model: str) -> Iterator[tuple[str, str]]:
+    """Yield the platform and model names to look for, the most exact first.
 
-    above: int
-    input: Decimal
-    read: Decimal
-    written: Decimal
-    """For five minutes or for 30, whichever the provider has."""
-    written_1h: Decimal | None
-    written_12h: Decimal | None
-    output: Decimal | None
-
-    def cost(self, usage: Usage, input_tokens: int) -> Cost | None:
-        written = _lifetimes(usage, free=self.written == self.input)
-        if written is None or (usage.read_tokens or 0) + sum(written) > input_tokens:
-            return None
-        output = _part(usage.output_tokens, self.output)
-        extras = (
-            self._extra(usage.read_tokens, self.read),
-            self._extra(written[0], self.written),
-            self._extra(written[1], self.written_1h),
-            self._extra(written[2], self.written_12h),
-        )
-        if output is None:
-            return None
-        billed = plain = input_tokens * self.input + output
-        for extra in extras:
-            if extra is None:
-                return None
-            billed += extra
-        return Cost(float(billed / _MILLION), float(plain / _MILLION))
-
-    def _extra(self, tokens: int | None, price: Decimal | None) -> Decimal | None:
-        return _part(tokens, None if price is None else price - self.input)
-
-
-def _part(tokens: int | None, price: Decimal | None) -> Decimal | None:
-    if tokens == 0 or price == 0:
-        return Decimal(0)
-    return None if tokens is None or price is None else tokens * price
-
-
-def _lifetimes(usage: Usage, *, free: bool) -> tuple[int, int, int] | None:
-    """Return what was written for a short time, for an hour and for twelve hours.
-
-    Together these are all of it, or `None` is returned.
+    Args:
+        provider: The provider's or the platform's name.
+        model: The model as the request or the answer spells it, with its path or date.
     """
-    pairs = (
-        (usage.written_5m_tokens, usage.written_1h_tokens),
-        (usage.written_30m_tokens, usage.written_12h_tokens),
-    )
-    total, known = usage.written_tokens, sum(it or 0 for pair in pairs for it in pair)
-    if total is None:
-        missing = {pair.count(None) for pair in pairs}
-        if missing not in ({0}, {0, 2}):
-            return (0, 0, 0) if free and not known else None
-        total = known
-    if (rest := total - known) < 0:
-        return None
-    hour, half_day = (
-        rest if long is None and short is not None else long or 0
-        for short, long in pairs
-    )
-    return total - hour - half_day, hour, half_day
-
-
-@lru_cache(maxsize=512)
-def _bands(
-    provider: str, model: str, tier: str | None, step: int | None
-) -> tuple[_Band, ...]:
-    """Return the bands of a model's price, largest prompts first; none if unknown."""
-    for platform, name in _spellings(provider, model):
-        try:
-            price = _price(platform, name, tier, step)
-        except LookupError:
-            continue
-        return () if price is None else _bands_of(price)
-    return ()
-
-
-def _spellings(provider: str, model: str) -> Iterator[tuple[str, str]]:
-    """Yield the platform and model names to look for, the most exact first."""
     name = model.rsplit("/", 1)[-1]
     platform = "aws" if _BEDROCK.search(name) else provider
     yield provider, model
     yield platform, name
     undated = name.partition("@")[0] if "@" in name else _DATE.sub("", name)
     yield platform, undated
+
+
+@lru_cache(maxsize=512)
+def _bands(
+    provider: str, model: str, tier: str | None, step: int | None
+) -> tuple[Rates, ...]:
+    """Return the bands of a model's price, largest prompts first; none if unknown."""
+    for platform, name in spellings(provider, model):
+        try:
+            price = _price(platform, name, tier, step)
+        except LookupError:
+            continue
+        return () if price is None else _bands_of(price)
+    return ()
 
 
 def _price(
@@ -230,14 +154,14 @@ def _price(
         ).model_price
 
     standard = listed(None)
-    if tier is None or tier in _STANDARD:
+    if tier is None or tier in STANDARD:
         return standard
     special = listed(dict.fromkeys(_TIER_KEYS, tier))
     # The list answers with the standard price where it knows none for the tier.
     return None if special == standard else special
 
 
-def _bands_of(price: "ModelPrice") -> tuple[_Band, ...]:
+def _bands_of(price: "ModelPrice") -> tuple[Rates, ...]:
     listed = [getattr(price, f"{name}_mtok", None) for name in _LISTED]
     starts = {tier.start for entry in listed for tier in getattr(entry, "tiers", ())}
     bands = []
@@ -248,7 +172,7 @@ def _bands_of(price: "ModelPrice") -> tuple[_Band, ...]:
         if plain is None:
             return ()
         bands.append(
-            _Band(
+            Rates(
                 above=above,
                 input=plain,
                 read=plain if read is None else read,

@@ -6,7 +6,7 @@ Rule 2: a field added to `Usage` is summed without further code.
 
 from dataclasses import dataclass, fields
 
-__all__ = ["Usage"]
+__all__ = ["Usage", "read_count"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,16 @@ class Usage:
                 for name in _NAMES
             }
         )
+
+
+def read_count(value: object) -> int | None:
+    """Return a count as a provider reported it, or None if it is no count at all.
+
+    A count is a whole number from zero. What is text, a fraction or negative is of a
+    server that counts in its own way, and what it means is not guessed.
+    """
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if is_count else None  # type: ignore[return-value]
 
 
 _NAMES = tuple(field.name for field in fields(Usage))

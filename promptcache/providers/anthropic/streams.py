@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from promptcache.providers.anthropic.usage import merge_usage
+from promptcache.providers.anthropic.usage import merge_usage, read_tier
 from promptcache.providers.streams import Watch
 
 __all__ = ["MessageWatch"]
@@ -37,7 +37,7 @@ class MessageWatch(Watch):
         usage = answer.get("usage")
         if isinstance(usage, dict):
             self.told.usage = usage
-            self.told.tier = _text(usage.get("service_tier"))
+            self.told.tier = read_tier(usage)
 
     def _note_usage(self, holder: Any) -> None:
         usage = getattr(holder, "usage", None)
@@ -45,7 +45,7 @@ class MessageWatch(Watch):
             reported = usage.model_dump(exclude_unset=True)
             merged = merge_usage(self.told.usage or {}, reported)
             self.told.usage = merged or None
-            self.told.tier = _text(merged.get("service_tier"))
+            self.told.tier = read_tier(merged)
 
 
 def _text(value: object) -> str | None:

@@ -7,9 +7,13 @@ Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching
 from collections.abc import Mapping
 from typing import Any
 
-from promptcache.receipts.usage import Usage
+from promptcache.receipts.usage import Usage, read_count
 
-__all__ = ["merge_usage", "read_usage"]
+__all__ = ["merge_usage", "read_tier", "read_usage"]
+
+_DEARER = frozenset({"us"})
+"""Places of inference with a price of their own. Source:
+https://platform.claude.com/docs/en/about-claude/pricing, 1.1 times."""
 
 
 def read_usage(reported: Mapping[str, Any]) -> Usage:
@@ -23,6 +27,21 @@ def read_usage(reported: Mapping[str, Any]) -> Usage:
         if isinstance(one, Mapping) and one.get("type") == "compaction":
             usage += _read(one)
     return usage
+
+
+def read_tier(reported: Mapping[str, Any]) -> str | None:
+    """Return all that the price depends on beside the tokens, as far as it is said.
+
+    That is the service tier, `fast` for the speed, and the place of inference where
+    that is dearer: each has prices of its own, and they stack, as in `batch+us`.
+    """
+    tier = _text(reported.get("service_tier"))
+    words = [tier, _text(reported.get("speed"))]
+    special = [word for word in words if word is not None and word != "standard"]
+    place = _text(reported.get("inference_geo"))
+    if place in _DEARER:
+        special.append(str(place))
+    return "+".join(special) or tier
 
 
 def merge_usage(start: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,6 +85,9 @@ def _read(reported: Mapping[str, Any]) -> Usage:
     )
 
 
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
 def _count(reported: Mapping[str, Any], name: str) -> int | None:
-    value = reported.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return read_count(reported.get(name))

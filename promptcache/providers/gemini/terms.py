@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from promptcache.providers.gemini.facts import ModelFacts
+from promptcache.receipts.fixed_prices import FixedPrices
 from promptcache.receipts.prices import Prices
 from promptcache.receipts.usage import Usage
 
@@ -38,7 +39,7 @@ def terms_of(
     Args:
         prices: What tokens cost.
         model: The model as the request spells it.
-        facts: Its row, which has the price of storage.
+        facts: Its row, which has the price of storage where `prices` says none.
         tokens: Of the prompts that read it, since prices may depend on that.
         at: The time, in UTC seconds.
     """
@@ -48,6 +49,9 @@ def terms_of(
         input_tokens=size, read_tokens=size, written_tokens=0, output_tokens=0
     )
     cost = prices.cost("google", model.rsplit("/", 1)[-1], usage, at=at)
+    if isinstance(prices, FixedPrices):
+        said = prices.storage("google", model)
+        storage = storage if said is None else said
     if storage is None or cost is None:
         return None
     plain, read = cost.without_caching_usd / size, cost.usd / size

@@ -7,7 +7,7 @@ of usage in `genai-prices`, which bills results of the provider's own tools as i
 from collections.abc import Mapping
 from typing import Any
 
-from promptcache.receipts.usage import Usage
+from promptcache.receipts.usage import Usage, read_count
 
 __all__ = ["merged", "read_tier", "read_usage"]
 
@@ -28,11 +28,13 @@ def read_usage(reported: Mapping[str, Any]) -> Usage:
     caching is free, and creating a cached content is a request of its own.
     """
     prompt = _count(reported, "promptTokenCount")
-    tools = _count(reported, "toolUsePromptTokenCount") or 0
+    tools = _count_or_zero(reported, "toolUsePromptTokenCount")
     read = _count(reported, "cachedContentTokenCount")
+    if prompt is not None:
+        read = _count_or_zero(reported, "cachedContentTokenCount")
     return Usage(
-        input_tokens=None if prompt is None else prompt + tools,
-        read_tokens=0 if read is None and prompt is not None else read,
+        input_tokens=None if prompt is None or tools is None else prompt + tools,
+        read_tokens=read,
         written_tokens=0,
         written_5m_tokens=0,
         written_1h_tokens=0,
@@ -62,20 +64,24 @@ def read_tier(reported: Mapping[str, Any]) -> str | None:
     return _TRAFFIC.get(str(reported.get("trafficType")))
 
 
-def _output(reported: Mapping[str, Any], prompt: int | None, tools: int) -> int | None:
+def _output(
+    reported: Mapping[str, Any], prompt: int | None, tools: int | None
+) -> int | None:
     """Return the tokens of the answer and of the thoughts before it."""
-    answer = _count(reported, "candidatesTokenCount")
-    thoughts = _count(reported, "thoughtsTokenCount")
-    if answer is not None or thoughts is not None:
-        return (answer or 0) + (thoughts or 0)
+    names = ("candidatesTokenCount", "thoughtsTokenCount")
+    if any(reported.get(name) is not None for name in names):
+        answer, thoughts = (_count_or_zero(reported, name) for name in names)
+        return None if answer is None or thoughts is None else answer + thoughts
     total = _count(reported, "totalTokenCount")
-    if total is None or prompt is None:
+    if total is None or prompt is None or tools is None:
         return None
     return max(total - prompt - tools, 0)
 
 
+def _count_or_zero(reported: Mapping[str, Any], name: str) -> int | None:
+    """Return a count that is left out where it is zero; None if it is no count."""
+    return 0 if reported.get(name) is None else _count(reported, name)
+
+
 def _count(reported: Mapping[str, Any], name: str) -> int | None:
-    value = reported.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    return None
+    return read_count(reported.get(name))

@@ -7,7 +7,7 @@ types of both APIs.
 from collections.abc import Mapping
 from typing import Any
 
-from promptcache.receipts.usage import Usage
+from promptcache.receipts.usage import Usage, read_count
 
 __all__ = ["metered", "read_usage"]
 
@@ -60,7 +60,7 @@ def _details(reported: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 def _count(reported: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
-        value = reported.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        value = read_count(reported.get(name))
+        if value is not None:
             return value
     return None

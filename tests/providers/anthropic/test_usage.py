@@ -3,7 +3,8 @@
 import pytest
 from anthropic.types import Usage as SdkUsage
 
-from promptcache.providers.anthropic.usage import merge_usage, read_usage
+from promptcache.providers.anthropic.usage import merge_usage, read_tier, read_usage
+from promptcache.receipts.prices import GenaiPrices
 from promptcache.receipts.usage import Usage
 
 SPLIT = {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 10}
@@ -140,3 +141,45 @@ def test_what_a_server_tool_writes_in_a_stream():
 
     assert (usage.written_tokens, usage.written_5m_tokens) == (45, 25)
     assert usage.written_1h_tokens == 20
+
+
+@pytest.mark.parametrize(
+    ("reported", "tier"),
+    [
+        pytest.param({}, None, id="nothing"),
+        pytest.param({"service_tier": "standard"}, "standard", id="standard"),
+        pytest.param({"service_tier": "priority"}, "priority", id="priority"),
+        pytest.param({"service_tier": "batch"}, "batch", id="batch"),
+        pytest.param({"service_tier": "standard", "speed": "fast"}, "fast", id="fast"),
+        pytest.param(
+            {"service_tier": "standard", "speed": "standard"}, "standard", id="usual"
+        ),
+        pytest.param(
+            {"service_tier": "standard", "inference_geo": "us"}, "us", id="place"
+        ),
+        pytest.param(
+            {"service_tier": "standard", "inference_geo": "global"},
+            "standard",
+            id="anywhere",
+        ),
+        pytest.param(
+            {"service_tier": "batch", "inference_geo": "us"}, "batch+us", id="both"
+        ),
+        pytest.param(
+            {"service_tier": 1, "speed": [], "inference_geo": {}}, None, id="odd"
+        ),
+    ],
+)
+def test_tier(reported, tier):
+    """The tier is all that prices depend on beside the tokens."""
+    assert read_tier(reported) == tier
+
+
+def test_a_place_with_a_price_of_its_own_has_no_known_cost():
+    """The price list has no price for it, and the standard one would be too low."""
+    usage = read_usage(FULL)
+    model = "claude-sonnet-5-5"
+
+    assert GenaiPrices().cost("anthropic", model, usage, tier="standard") is not None
+    assert GenaiPrices().cost("anthropic", model, usage, tier="us") is None
+    assert GenaiPrices().cost("anthropic", model, usage, tier="batch+us") is None

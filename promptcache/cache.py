@@ -21,10 +21,11 @@ from promptcache.holdings import Holdings, read_secret
 from promptcache.interrupts import undisturbed
 from promptcache.limits import Limits
 from promptcache.options import current_options
+from promptcache.planlog import PlanLog, note_switched_off, note_unread
 from promptcache.planner import Planner
 from promptcache.planning.plan import Plan
 from promptcache.planning.policies import Policy
-from promptcache.prepared import Answer, Prepared, receipt_for
+from promptcache.prepared import Answer, Prepared
 from promptcache.providers import (
     Client,
     Facts,
@@ -34,7 +35,7 @@ from promptcache.providers import (
     check_facts,
     warm_client,
 )
-from promptcache.receipts.collect import active_collectors, collecting, deliver
+from promptcache.receipts.collect import collecting, deliver
 from promptcache.receipts.events import (
     BodyUnreadable,
     CacheCreated,
@@ -47,12 +48,15 @@ from promptcache.receipts.events import (
     SteppedAside,
     UsageMissing,
 )
+from promptcache.receipts.fixed_prices import read_prices
 from promptcache.receipts.listeners import Listeners
 from promptcache.receipts.logging import LoggingListener
 from promptcache.receipts.prices import GenaiPrices, Prices
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
+from promptcache.runs import observing_collectors
+from promptcache.settling import Settling
 from promptcache.state.stores import Store
 from promptcache.switch import is_switched_off
 from promptcache.ttl import Ttl
@@ -79,7 +83,7 @@ class PromptCache:
         store: Store | str | None = None,
         listeners: Iterable[Listener] = (),
         limits: Limits | None = None,
-        prices: Prices | None = None,
+        prices: Prices | Mapping[str, Any] | None = None,
         facts: Facts | None = None,
         secret: bytes | str | None = None,
         diagnose: bool = False,
@@ -95,7 +99,8 @@ class PromptCache:
             listeners: Told of every event, first of all of every receipt.
             limits: What cached contents may cost; else 8 that live, and 0.10 US
                 dollars an hour.
-            prices: What tokens cost; else the prices that `genai-prices` ships.
+            prices: What tokens cost: a source of prices, or rates by model as
+                `FixedPrices` takes them; else the prices that `genai-prices` ships.
             facts: Provider rules by model name, laid over those that ship and
                 those in the file that `PROMPTCACHE_FACTS` names.
             secret: Key of the digests in the store; else that of `PROMPTCACHE_SECRET`
@@ -113,15 +118,20 @@ class PromptCache:
         self.strict = strict
         self.clock: Clock = SystemClock() if clock is None else clock
         self.limits = Limits() if limits is None else limits
-        self.prices: Prices = GenaiPrices() if prices is None else prices
+        self.prices: Prices = read_prices(prices)
         laid_over = {**read_facts(os.environ.get("PROMPTCACHE_FACTS")), **(facts or {})}
         self.facts: Facts = MappingProxyType(laid_over)
         check_facts(self.facts)
         self.secret = read_secret(secret)
         self._listeners = Listeners((LoggingListener(), *listeners))
         self._planner = Planner(
-            self.policy, facts=self.facts, diagnose=diagnose, tell=self._listeners
+            self.policy,
+            facts=self.facts,
+            diagnose=diagnose,
+            tell=self._listeners,
+            log=PlanLog(self.limits),
         )
+        self._settling = Settling(tell=self._listeners)
         self._holdings = Holdings(store, tell=self._listeners)
         self._report = Report()
         self._lock = Lock()
@@ -151,9 +161,10 @@ class PromptCache:
             AttachedError: It is attached to another cache.
         """
         if is_switched_off():
+            note_switched_off()
             return client
         attached = attach_client(client, self)
-        self._load_prices()
+        self.load_prices()
         return attached
 
     def collect(self) -> AbstractContextManager[list[Receipt]]:
@@ -245,7 +256,7 @@ class PromptCache:
             options=options,
             policy="off" if is_off else self.policy.name,
             started=self.clock.now(),
-            collectors=active_collectors(),
+            collectors=observing_collectors(),
         )
         name, model = request.provider.name, request.model or None
         with undisturbed():
@@ -340,6 +351,7 @@ class PromptCache:
             try:
                 provider = prepared.request.provider
                 usage = Usage() if reported is None else provider.usage(reported)
+                note_unread(provider.name, prepared.request.model, reported)
                 missed = provider.told(diagnosis)
                 answer = Answer(usage, model, message_id, tier, missed)
                 self._settle(prepared, answer, is_told=reported is not None)
@@ -349,29 +361,24 @@ class PromptCache:
                 self._listeners(event)
 
     def _settle(self, prepared: Prepared, answer: Answer, *, is_told: bool) -> None:
-        request, usage = prepared.request, answer.usage
-        name = request.provider.name
-        cost = self.prices.cost(
-            name,
-            answer.model or request.model,
-            usage,
-            tier=answer.tier,
-            at=prepared.started,
+        prices = prepared.options.prices or self.prices
+        receipt = self._settling.receipt(
+            prepared, answer, prices=prices, now=self.clock.now()
         )
-        receipt = receipt_for(prepared, answer, cost, now=self.clock.now())
         prepared.receipt = receipt
         if answer.id is not None:
             self._planner.note_answer(prepared, answer.id)
         deliver(receipt, prepared.collectors, owner=self)
         self._report.add(receipt)
-        if usage.input_tokens is None:
+        if receipt.usage.input_tokens is None:
             why = "it is incomplete" if is_told else "no usage was reported"
-            self._listeners(UsageMissing(name, request.model, why))
-        self._listeners(Settled(receipt))
+            name, model = receipt.provider, prepared.request.model
+            self._listeners(UsageMissing(name, model, why))
+        self._listeners(Settled(receipt, prepared.context))
         if prepared.placement is not None:
             prepared.placement.settled(receipt)
 
-    def _load_prices(self) -> None:
+    def load_prices(self) -> None:
         """Read the price list once, aside: half a second that no answer waits for."""
         with self._lock:
             if self._prices_loading or not isinstance(self.prices, GenaiPrices):

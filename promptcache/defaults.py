@@ -42,14 +42,15 @@ def attach(client: Client, cache: PromptCache | None = None) -> Client:
 
 
 def read_choice(
-    choice: Any, *, provider: ProviderName
+    choice: Any, *, provider: ProviderName | None = None
 ) -> tuple[PromptCache, CallOptions]:
     """Read what a caller gave as `prompt_cache=`.
 
     Args:
         choice: A `PromptCache`, a `Policy` or its name, a dict of options (which may
             hold a `policy`), True, False or None.
-        provider: Whose model it is for; its lifetimes are the allowed ones.
+        provider: Whose model it is for; its lifetimes are the allowed ones. None if it
+            is for models of several.
 
     Returns:
         The cache, and the options that go with every call.
@@ -58,7 +59,8 @@ def read_choice(
         OptionError: It is none of these, or says what is not allowed.
     """
     cache, said = _read_choice(choice)
-    cache.check_ttl(said.ttl, provider_named(provider))
+    if provider is not None:
+        cache.check_ttl(said.ttl, provider_named(provider))
     return cache, said
 
 

@@ -1,12 +1,13 @@
 """A request as ordered blocks: what every provider's wire format is read into.
 
 Rule 1: this file knows no provider; `providers/*/wire` fill an outline in.
-Rule 2: an outline holds digests, sizes and names, never text.
+Rule 2: an outline holds digests, sizes and names; text only where its reader asked for
+the contents of some blocks, and then only until it lets the outline go.
 Rule 3: a digest covers everything before it, and no marker enters one.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from hashlib import blake2b
@@ -84,6 +85,10 @@ class Blocks:
     """Why no breakpoint may be placed on the block; empty if it may."""
     size: int = 0
     """Bytes that were read so far, encoded images and documents included."""
+    wanted: Container[int] = ()
+    """Positions whose contents are wanted, for as long as these columns live."""
+    contents: dict[int, bytes] = field(default_factory=dict)
+    """The contents of those; nothing else here is text."""
 
     def add(
         self,
@@ -110,6 +115,8 @@ class Blocks:
         else:
             before, tokens, units = self.root, 0, 0
         digest = blake2b(before + opening + content, digest_size=DIGEST_BYTES)
+        if self.wanted and len(self.digests) in self.wanted:
+            self.contents[len(self.digests)] = content
         self.digests.append(digest.digest())
         self.size += len(content)
         self.tokens.append(tokens - -size // BYTES_PER_TOKEN)
@@ -203,6 +210,8 @@ class Outline:
     is no head. Requests that can share a prefix have the same."""
     trail: Trail | None = None
     """What the provider puts before the request."""
+    names_cached: bool = False
+    """The caller names a cached content that stands before the request."""
 
     @property
     def has_tools(self) -> bool:

@@ -11,6 +11,7 @@ from threading import Lock
 from promptcache.errors import OptionError
 from promptcache.options import CallOptions
 from promptcache.outline import Outline, Trail
+from promptcache.planlog import PlanLog
 from promptcache.planning.candidates import Past
 from promptcache.planning.keys import conversation_digest
 from promptcache.planning.plan import Plan, plan
@@ -41,6 +42,7 @@ class Planner:
         facts: Facts,
         diagnose: bool,
         tell: Callable[[Event], None],
+        log: PlanLog | None = None,
     ) -> None:
         """Know nothing yet.
 
@@ -49,12 +51,14 @@ class Planner:
             facts: Provider rules that are laid over those that ship.
             diagnose: Ask the provider why a prefix was missed, where it can tell.
             tell: Told of what a plan changed or took for granted.
+            log: Told of every plan.
         """
         self.history = History()
         self._policy = policy
         self._facts = facts
         self._diagnose = diagnose
         self._tell = tell
+        self._log = PlanLog() if log is None else log
         self._answers = Answers()
         self._trails = Trails()
         self._rates = Rates()
@@ -99,9 +103,8 @@ class Planner:
         now = prepared.started
         past = self.history.past(outline, now=now)
         decided, body = Plan(), request.body
-        if prepared.policy != "off" and not self._refusals.holds(
-            _key(request), now=now
-        ):
+        is_refused = self._refusals.holds(_key(request), now=now)
+        if prepared.policy != "off" and not is_refused:
             past = self._with_shards(past, outline, rules, prepared)
             decided = plan(
                 outline, rules=rules, policy=self._policy, past=past, options=options
@@ -114,15 +117,15 @@ class Planner:
                 body = provider.asked(
                     body, previous, host=request.host, overrides=self._facts
                 )
-        if self._diagnose or provider.keeps_trails or rules.matching == "named":
-            prepared.outline = outline
         self.history.record(outline, decided, past, now=now)
         prepared.breakpoints = described(outline, decided)
         # Last, and together: whatever fails before leaves the request unplanned.
         prepared.plan, prepared.body = decided, body
+        prepared.outline, prepared.rules = outline, rules
         if decided.dropped or decided.shortened:
             changed = (decided.dropped, decided.shortened)
             self._tell(MarkersChanged(provider.name, request.model, *changed))
+        self._log.planned(prepared, rules, is_refused=is_refused)
 
     def note_refusal(self, request: Request, *, now: float) -> None:
         """Remember that requests like this one must go out unplanned for a while."""

@@ -1,23 +1,46 @@
 """One request on its way, from the moment it is planned until it is settled."""
 
 from collections.abc import Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Protocol
 
 from promptcache.options import CallOptions
 from promptcache.outline import Outline
 from promptcache.planning.plan import Plan
+from promptcache.planning.slots import Rules
 from promptcache.providers import Request
 from promptcache.receipts.collect import Collector
+from promptcache.receipts.miss import Miss
 from promptcache.receipts.prices import Cost
-from promptcache.receipts.receipt import Receipt
+from promptcache.receipts.receipt import Credit, Receipt
 from promptcache.receipts.usage import Usage
 
-__all__ = ["Answer", "Placement", "Prepared", "described", "receipt_for"]
+__all__ = [
+    "Answer",
+    "Placement",
+    "Prepared",
+    "described",
+    "next_number",
+    "receipt_for",
+]
+
+_numbers = count()
+
+
+def next_number() -> int:
+    """Return the number of what happens now, among all sendings and settlings."""
+    return next(_numbers)
 
 
 class Placement(Protocol):
     """The use of a cached content by one request."""
+
+    @property
+    def entry(self) -> tuple[int, float] | None:
+        """The last block that it holds, and the seconds that it lives on, if known."""
+        ...
 
     def settled(self, receipt: Receipt) -> None:
         """Take note of what the request read, quickly and without I/O."""
@@ -40,10 +63,16 @@ class Prepared:
     attempts: int = 0
     first_token: float | None = None
     collectors: tuple[Collector, ...] = ()
+    context: Context = field(default_factory=copy_context, repr=False)
+    """Where the request was made; a stream may be settled in another place."""
     settled: bool = False
     receipt: Receipt | None = None
+    number: int = field(default_factory=next_number)
+    """Its number among all sendings and settlings."""
     outline: Outline | None = None
-    """Kept where the answer, or a cached content, is found by the prompt."""
+    """What the request was read into; None if it could not be read."""
+    rules: Rules | None = None
+    """What its provider caches, and how."""
     placement: Placement | None = None
     """The cached content that the body names, if we put its name there."""
     notes: list[str] = field(default_factory=list)
@@ -88,7 +117,13 @@ class Answer:
 
 
 def receipt_for(
-    prepared: Prepared, answer: Answer, cost: Cost | None, *, now: float
+    prepared: Prepared,
+    answer: Answer,
+    cost: Cost | None,
+    *,
+    now: float,
+    miss: Miss | None = None,
+    whose: tuple[Credit, ...] = (),
 ) -> Receipt:
     """Return the receipt of a request that was answered.
 
@@ -97,6 +132,8 @@ def receipt_for(
         answer: What was answered.
         cost: What that costs, if it is known.
         now: When the answer was complete, in UTC seconds.
+        miss: Why it read less than it could have.
+        whose: Whose doing it is that it read.
     """
     decided, started, first = prepared.plan, prepared.started, prepared.first_token
     missed = [] if answer.missed is None else [f"missed: {answer.missed}"]
@@ -124,4 +161,6 @@ def receipt_for(
             *prepared.notes,
         ),
         id=answer.id,
+        credits=whose,
+        misses=() if miss is None else (miss,),
     )

@@ -23,6 +23,8 @@ USAGE = {"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11
 class Keeper:
     """A keeper that does what a test says."""
 
+    entry = None
+
     def __init__(self, place=None, lost=True):
         self.asked, self.receipts, self.closed = [], [], 0
         self._place, self._lost = place, lost

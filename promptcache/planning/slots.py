@@ -47,6 +47,12 @@ class Rules:
     """Whether the caller's own breakpoints are known to be refused."""
     retains: bool = False
     """Whether a prefix may be kept for 24 hours on request."""
+    step: int = 128
+    """Tokens by which what is reported as read may fall short of what was kept."""
+    unmarked_seconds: float = 0.0
+    """Longest life of what is kept without a mark, where the provider does that."""
+    has_contents: bool = False
+    """Whether there are cached contents for the model, which live under a name."""
 
 
 class Slots:

@@ -3,7 +3,7 @@
 A provider reads its requests into outlines and writes plans back; it never decides.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
@@ -84,6 +84,7 @@ class Provider(Protocol):
         host: str,
         tenant: str | None,
         trail: Trail | None = None,
+        wanted: Container[int] = (),
     ) -> Outline:
         """Read a request body, which goes on from `trail` if that is given.
 
@@ -93,6 +94,7 @@ class Provider(Protocol):
             host: Where it is sent.
             tenant: Whose it is.
             trail: What the provider puts before it.
+            wanted: Positions whose contents the outline is to hold.
         """
         ...
 

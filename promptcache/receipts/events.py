@@ -4,7 +4,8 @@ Rule 1: an event holds names, counts, digests and times, never prompt text.
 Rule 2: an event says what happened; what to do about it is the listener's.
 """
 
-from dataclasses import dataclass
+from contextvars import Context
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from types import TracebackType
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -40,6 +41,9 @@ class Settled:
     """A request was answered."""
 
     receipt: Receipt
+    context: Context | None = field(default=None, repr=False, compare=False)
+    """That in which the request was made; the answer of a stream may be read to its
+    end, or dropped, in another."""
 
 
 @dataclass(frozen=True, slots=True)

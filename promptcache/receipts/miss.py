@@ -32,6 +32,7 @@ _CAUSES: Mapping[str | None, Cause] = {it: it for it in get_args(Cause)}
 _PROOFS: Mapping[str | None, Proof] = {it: it for it in get_args(Proof)}
 _FORMS: Mapping[str | None, Form] = {it.replace(" ", "_"): it for it in get_args(Form)}
 _FIELDS = 7
+_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +98,6 @@ class Miss:
 
 
 def _integer(word: str | None) -> int | None:
-    return int(word) if word is not None and word.lstrip("-").isdecimal() else None
+    if word is None or len(word) > _DIGITS or not word.isdecimal():
+        return None
+    return int(word)

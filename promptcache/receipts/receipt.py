@@ -42,13 +42,15 @@ class Receipt:
     usage: Usage = field(default_factory=Usage)
     """The tokens that the provider reported."""
     cost_usd: float | None = None
-    """What was billed."""
+    """What was billed: derived from what was reported and the prices of that day, tier
+    and length; None if a count or a price is not known."""
     without_caching_usd: float | None = None
-    """What the same tokens cost with all of the prompt at the plain input price."""
+    """What the same tokens cost with all of the prompt at the plain input price;
+    derived likewise."""
     first_token_s: float | None = None
-    """Seconds until the answer began; those of all requests together in a sum."""
+    """Seconds until the answer began, measured; those of all requests in a sum."""
     total_s: float | None = None
-    """Seconds until the answer was complete."""
+    """Seconds until the answer was complete, measured."""
     breakpoints: tuple[str, ...] = ()
     """Where prefixes ended: position, lifetime and reason of each."""
     attempts: int = 1

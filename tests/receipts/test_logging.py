@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -12,6 +13,7 @@ from promptcache.receipts.events import (
     CacheExtended,
     CacheLost,
     CreateRefused,
+    Event,
     LimitReached,
     MarkersChanged,
     ModelAssumed,
@@ -22,7 +24,7 @@ from promptcache.receipts.events import (
     StoreFailed,
     UsageMissing,
 )
-from promptcache.receipts.logging import LoggingListener
+from promptcache.receipts.logging import _CAUSES, LoggingListener
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.usage import Usage
 
@@ -74,6 +76,97 @@ def test_everything_else_is_a_warning(event, caplog):
     assert record.levelno == logging.WARNING
     assert record.getMessage().startswith(f"{type(event).__name__}: provider=p")
     assert record.prompt_cache["provider"] == "p"
+
+
+REPEATED = [
+    pytest.param(
+        BodyUnreadable("p", "m", "why"), BodyUnreadable("p", "m", "other"), id="body"
+    ),
+    pytest.param(
+        PlanningFailed("p", "m", "KeyError", "at x"),
+        PlanningFailed("p", "m", "KeyError", "at y"),
+        id="failed",
+    ),
+    pytest.param(
+        MarkersChanged("p", "m", ("messages[4]",)),
+        MarkersChanged("p", "n", ("messages[4]",)),
+        id="markers",
+    ),
+    pytest.param(
+        RetriedUnplanned("p", "m", 400, "request 1"),
+        RetriedUnplanned("p", "m", 422, "request 1"),
+        id="retried",
+    ),
+    pytest.param(ModelAssumed("p", "m"), ModelAssumed("p", "n"), id="assumed"),
+    pytest.param(
+        UsageMissing("p", "m", "why"), UsageMissing("p", "m", "other"), id="usage"
+    ),
+    pytest.param(SteppedAside("p", "why"), SteppedAside("p", "other"), id="aside"),
+    pytest.param(
+        CreateRefused("p", "m", "busy", "no"),
+        CreateRefused("p", "m", "too_small", "no"),
+        id="refused",
+    ),
+    pytest.param(
+        CacheLost("p", "m", "n", 403), CacheLost("p", "m", "n", 404), id="lost"
+    ),
+    pytest.param(
+        LimitReached("p", "m", "live_caches", 0.2),
+        LimitReached("p", "m", "usd_per_hour", 0.2),
+        id="limit",
+    ),
+    pytest.param(StoreFailed("reading: no"), StoreFailed("writing: no"), id="store"),
+]
+CHANGING = {
+    MarkersChanged: {"dropped": ("messages[6]",)},
+    RetriedUnplanned: {"message": "request 2"},
+    CreateRefused: {"message": "never"},
+    CacheLost: {"name": "another"},
+    LimitReached: {"would_usd_per_hour": 0.3},
+}
+"""What may differ between two events of one cause."""
+
+
+@pytest.mark.parametrize(("event", "other"), REPEATED)
+def test_a_cause_is_a_warning_once(event, other, caplog):
+    """What comes again for the same reason is at DEBUG; another reason is news."""
+    listener = LoggingListener()
+    again = replace(event, **CHANGING.get(type(event), {}))
+    with caplog.at_level(logging.DEBUG, "promptcache"):
+        for it in (event, again, other, event):
+            listener(it)
+
+    warned, repeated = logging.WARNING, logging.DEBUG
+    levels = [record.levelno for record in caplog.records]
+    assert levels == [warned, repeated, warned, repeated]
+
+
+def test_every_event_has_a_cause_or_a_level_of_its_own():
+    """An event that is new here has to be placed, or it floods the log."""
+    placed = {*_CAUSES, Settled, CacheCreated, CacheExtended, CacheEnded}
+
+    assert placed == set(get_args(Event))
+
+
+def test_causes_that_are_remembered_are_bounded(monkeypatch):
+    """However many models come, what is remembered is bounded."""
+    monkeypatch.setattr("promptcache.receipts.logging._MAX_CAUSES", 3)
+    listener = LoggingListener()
+    for number in range(9):
+        listener(ModelAssumed("p", f"model-{number}"))
+
+    assert [cause[2] for cause in listener._seen] == ["model-6", "model-7", "model-8"]
+
+
+def test_what_nobody_heard_is_still_news(caplog):
+    """A warning that was not listened to is not taken as told."""
+    listener = LoggingListener()
+    with caplog.at_level(logging.ERROR, "promptcache"):
+        listener(ModelAssumed("p", "m"))
+    listener(ModelAssumed("p", "m"))
+    (record,) = caplog.records
+
+    assert record.levelno == logging.WARNING
 
 
 def test_failed_store_is_a_warning(caplog):

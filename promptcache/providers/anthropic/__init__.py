@@ -1,6 +1,6 @@
 """Anthropic's Messages API, on every platform that the `anthropic` SDK reaches."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,9 +51,11 @@ class AnthropicProvider:
         host: str,
         tenant: str | None,
         trail: Trail | None = None,  # noqa: ARG002 - a request here is always whole
+        wanted: Container[int] = (),
     ) -> Outline:
         """Read a body of `POST /v1/messages`."""
-        return wire.outline(body, host=facts.HOSTS[host], tenant=tenant)
+        known = facts.HOSTS[host]
+        return wire.outline(body, host=known, tenant=tenant, wanted=wanted)
 
     def apply(
         self, body: Mapping[str, Any], outline: Outline, plan: Plan

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach", "is_for_us"]
+__all__ = ["TESTED", "Seam", "attach", "check", "is_for_us"]
 
 TESTED = "anthropic 0.120 to 2.12"
 
@@ -80,6 +80,16 @@ def attach(client: Client, cache: "PromptCache") -> Client:
             raise AttachedError
     attached = cast("Any", client).with_middleware(Seam(cache, _host(client)))
     return cast("Client", attached)
+
+
+def check() -> str | None:
+    """Return why the installed SDK cannot be served; None if it can.
+
+    Its classes are looked at; no client is made.
+    """
+    kinds = (anthropic.Anthropic, anthropic.AsyncAnthropic)
+    missing = next(filter(None, map(_missing, kinds)), None)
+    return missing and f"anthropic {anthropic.__version__} has no {missing}"
 
 
 class Seam(_Middleware):  # type: ignore[misc]

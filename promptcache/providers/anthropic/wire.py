@@ -5,7 +5,7 @@ Rule 2: markers are not content: they enter no digest and no size.
 Rule 3: what is not understood is read, counted and left alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -39,7 +39,11 @@ _TTLS: Mapping[Any, Ttl] = {None: "5m", "5m": "5m", "1h": "1h"}
 
 
 def outline(
-    body: Mapping[str, Any], *, host: HostFacts = DIRECT, tenant: str | None = None
+    body: Mapping[str, Any],
+    *,
+    host: HostFacts = DIRECT,
+    tenant: str | None = None,
+    wanted: Container[int] = (),
 ) -> Outline:
     """Read a body of `POST /v1/messages`.
 
@@ -47,13 +51,14 @@ def outline(
         body: The body as the SDK would encode it.
         host: What the platform accepts.
         tenant: Enters every digest, so that tenants share none.
+        wanted: Positions whose contents the outline is to hold.
 
     Raises:
         UnreadableBodyError: It is no request of this API, or is too large.
     """
     if not isinstance(body, Mapping):
         raise UnreadableBodyError(f"it is a {type(body).__name__}, not an object")
-    reading = _Reading(Blocks(_root(body, tenant)), host)
+    reading = _Reading(Blocks(_root(body, tenant), wanted=wanted), host)
     for index, tool in enumerate(_sequence(body, "tools")):
         reading.tool(index, mapping_of(tool))
     tools_end = len(reading.blocks.digests)

@@ -1,6 +1,6 @@
 """Gemini's `generateContent`, on the Developer API and on Vertex AI."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,8 @@ class GeminiProvider:
             minimum_tokens=row.implicit_minimum,
             ttls=self.ttls,
             automatic=False,
+            unmarked_seconds=facts.LONGEST_SECONDS,
+            has_contents=row.explicit,
         )
         return rules, not row.assumed
 
@@ -50,9 +52,10 @@ class GeminiProvider:
         host: str,  # noqa: ARG002 - what is read is the same everywhere
         tenant: str | None,
         trail: Trail | None = None,  # noqa: ARG002 - a request here is always whole
+        wanted: Container[int] = (),
     ) -> Outline:
         """Read a body of `POST .../MODEL:generateContent`."""
-        return wire.outline(body, model=model, tenant=tenant)
+        return wire.outline(body, model=model, tenant=tenant, wanted=wanted)
 
     def apply(
         self,

@@ -17,6 +17,7 @@ __all__ = [
     "ALIASES",
     "DEFAULT_TTL_SECONDS",
     "HOSTS",
+    "LONGEST_SECONDS",
     "MAX_DISPLAY_NAME",
     "MAX_PAGE_SIZE",
     "MODELS",
@@ -42,6 +43,10 @@ Host: TypeAlias = Literal["developer", "vertex"]
 
 DEFAULT_TTL_SECONDS = 3600
 """Life of a cached content that is created without a word. Source: `PROBE`, `CLOUD`."""
+
+LONGEST_SECONDS = 86_400.0
+"""After so long, what was left by requests without a word counts as over. No source
+gives a time."""
 
 MAX_DISPLAY_NAME = 128
 """Characters of `displayName`. Source: google-ai-generativelanguage 0.6.15."""

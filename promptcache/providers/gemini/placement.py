@@ -57,6 +57,15 @@ class Placed:
         """Tokens that it reads by name."""
         return 0 if self.handle is None else self.handle.tokens or 0
 
+    @property
+    def entry(self) -> tuple[int, float] | None:
+        """The last block that it reads by name, and the seconds that this lives on."""
+        if self.handle is None or self.standing is None:
+            return None
+        cut = self.sight.seen[self.standing].cut
+        position = wire.end_of(self.outline, cut.contents) - 1
+        return position, self.handle.expires_at - self.prepared.started
+
     def seconds(self, life: Life) -> float:
         """Return how long a handle lives on after a use: as the caller said, if at all.
 

@@ -9,7 +9,7 @@ Rule 3: the SDK repeats a failed attempt inside those calls, so one call is one 
 import inspect
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach", "is_for_us", "is_sender", "lacking"]
+__all__ = ["TESTED", "Seam", "attach", "check", "is_for_us", "is_sender", "lacking"]
 
 TESTED = "google-genai 2.20 to 3.4"
 
@@ -45,6 +45,7 @@ _SENDER = "_promptcache_sends"
 _CALLS = ("request", "request_streamed", "async_request", "async_request_streamed")
 _ARGUMENTS = ("self", "http_method", "path", "request_dict", "http_options")
 _ATTEMPTS = ("_request_once", "_async_request_once")
+_SET_FIRST = ("_http_options", "vertexai")
 
 
 def attach(client: Client, cache: "PromptCache") -> Client:
@@ -78,6 +79,15 @@ def attach(client: Client, cache: "PromptCache") -> Client:
         f"promptcache steps aside: {why}; tested with {TESTED}.", stacklevel=3
     )
     return client
+
+
+def check() -> str | None:
+    """Return why the installed SDK cannot be served; None if it can.
+
+    Its classes are looked at; no client is made.
+    """
+    kind = _api_client.BaseApiClient
+    return _lacking(kind, kind.__init__.__code__.co_names)
 
 
 class Seam:
@@ -237,7 +247,8 @@ def is_sender(api_client: object) -> bool:
 
 def lacking(api_client: Any) -> str | None:
     """Return what the installed SDK lacks of what a seam relies on."""
-    return _lacking(api_client, f"google-genai {version.__version__}")
+    kind = type(api_client)
+    return _lacking(kind, [it for it in _SET_FIRST if hasattr(api_client, it)])
 
 
 class _Body(dict[str, Any]):
@@ -357,11 +368,12 @@ def _missing(client: Any) -> str | None:
     plain = getattr(client, "_api_client", None)
     if plain is None or not hasattr(client, "models"):
         return f"{installed} has no `{type(client).__name__}.models`"
-    return _lacking(plain, installed)
+    return lacking(plain)
 
 
-def _lacking(plain: Any, installed: str) -> str | None:
-    kind = type(plain)
+def _lacking(kind: type, set_first: Collection[str]) -> str | None:
+    """Return it by a class, and by what its constructor sets."""
+    installed = f"google-genai {version.__version__}"
     for name in _CALLS:
         if _parameters(kind, name) != _ARGUMENTS:
             return f"{installed} has another `{kind.__name__}.{name}`"
@@ -369,8 +381,7 @@ def _lacking(plain: Any, installed: str) -> str | None:
         if _parameters(kind, name)[:2] != ("self", "http_request"):
             return f"{installed} has another `{kind.__name__}.{name}`"
     relied = {
-        "_http_options": hasattr(plain, "_http_options"),
-        "vertexai": hasattr(plain, "vertexai"),
+        **{name: name in set_first for name in _SET_FIRST},
         "HttpRequest.data": "data" in _api_client.HttpRequest.__annotations__,
         "HttpResponse.body": "body" in types.HttpResponse.model_fields,
         "recursive_dict_update": hasattr(_common, "recursive_dict_update"),

@@ -10,7 +10,7 @@ cached content and an instruction.
 import copy
 import inspect
 import warnings
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach", "generative_model"]
+__all__ = ["TESTED", "Seam", "attach", "check", "generative_model"]
 
 TESTED = "google-generativeai 0.8.6"
 
@@ -54,6 +54,7 @@ Model = TypeVar("Model")
 
 _CALLS = ("generate_content", "stream_generate_content")
 _ARGUMENTS = ("self", "request", "model", "contents", "retry", "timeout", "metadata")
+_SET_FIRST = ("_client", "_async_client")
 _MAKERS = ("get_default_generative_client", "get_default_generative_async_client")
 _UNREADABLE: Mapping[str, Any] = {"contents": "what JSON cannot carry"}
 """Stands for a request that is sent as it is, since nobody could read it."""
@@ -91,6 +92,14 @@ def attach(model: Model, cache: "PromptCache") -> Model:
     attached._client = _Client(seam)
     attached._async_client = _AsyncClient(seam)
     return attached  # type: ignore[no-any-return]
+
+
+def check() -> str | None:
+    """Return why the installed SDK cannot be served; None if it can.
+
+    Its classes are looked at; no client is made.
+    """
+    return _lacking(GenerativeModel, GenerativeModel.__init__.__code__.co_names)
 
 
 def generative_model(handle: Handle | str, cache: "PromptCache") -> Any:
@@ -357,16 +366,21 @@ async def _resumed(
 
 def _missing(model: Any) -> str | None:
     """Return what the installed SDK lacks of what the seam relies on."""
+    return _lacking(type(model), [it for it in _SET_FIRST if hasattr(model, it)])
+
+
+def _lacking(kind: type, set_first: Collection[str]) -> str | None:
+    """Return it by a model's class, and by what its constructor sets."""
     installed = f"google-generativeai {sdk.__version__}"
-    for name in ("_client", "_async_client"):
-        if not hasattr(model, name):
-            return f"{installed} has no `{type(model).__name__}.{name}`"
-    for kind in (glm.GenerativeServiceClient, glm.GenerativeServiceAsyncClient):
+    for name in _SET_FIRST:
+        if name not in set_first:
+            return f"{installed} has no `{kind.__name__}.{name}`"
+    for client in (glm.GenerativeServiceClient, glm.GenerativeServiceAsyncClient):
         for name in _CALLS:
-            call = getattr(kind, name, None)
+            call = getattr(client, name, None)
             found = () if call is None else tuple(inspect.signature(call).parameters)
             if found != _ARGUMENTS:
-                return f"{installed} has another `{kind.__name__}.{name}`"
+                return f"{installed} has another `{client.__name__}.{name}`"
     for name in _MAKERS:
         if not hasattr(configured, name):
             return f"{installed} has no `{name}`"

@@ -8,7 +8,7 @@ Rule 3: nothing is marked in a body: it names a cached content or it does not.
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -54,19 +54,26 @@ _ENCODED_PER_DOCUMENT_BYTE = 12
 """A base64 document's bytes are mostly fonts and layout, not prompt."""
 
 
-def outline(body: Mapping[str, Any], *, model: str, tenant: str | None) -> Outline:
+def outline(
+    body: Mapping[str, Any],
+    *,
+    model: str,
+    tenant: str | None,
+    wanted: Container[int] = (),
+) -> Outline:
     """Read a body of `POST .../MODEL:generateContent`.
 
     Args:
         body: The body as the SDK encodes it; what begins with `_` is no part of it.
         model: The model as the path names it.
         tenant: Enters every digest, so that tenants share none.
+        wanted: Positions whose contents the outline is to hold.
 
     Raises:
         UnreadableBodyError: It is no request of this API.
     """
     fields = _fields(body)
-    blocks = Blocks(_root(bare(model), tenant, named(body)))
+    blocks = Blocks(_root(bare(model), tenant, named(body)), wanted=wanted)
     for kind, declared in _tools(fields.get("tools")):
         content, opening = _encoded(declared), b"T%b\0" % kind.encode()
         blocks.add(content, len(content), kind, _REFUSAL, opening=opening)
@@ -95,6 +102,7 @@ def outline(body: Mapping[str, Any], *, model: str, tenant: str | None) -> Outli
         starts=tuple(starts),
         roles=tuple(roles),
         markers={},
+        names_cached=named(body) is not None,
     )
 
 

@@ -1,6 +1,6 @@
 """OpenAI's Chat Completions and Responses, wherever the `openai` SDK reaches them."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -62,6 +62,10 @@ class OpenAIProvider:
             retains=(
                 server.retention and not row.breakpoints and "24h" in row.retention
             ),
+            step=row.interval,
+            unmarked_seconds=facts.LONGEST_SECONDS[
+                "24h" if "24h" in row.retention else "in_memory"
+            ],
         )
         return rules, not row.assumed
 
@@ -73,11 +77,12 @@ class OpenAIProvider:
         host: str,  # noqa: ARG002 - what is read is the same everywhere
         tenant: str | None,
         trail: Trail | None = None,
+        wanted: Container[int] = (),
     ) -> Outline:
         """Read a body of `POST /chat/completions` or `POST /responses`."""
         if self.api == "chat":
-            return chat.outline(body, tenant=tenant)
-        return responses.outline(body, tenant=tenant, trail=trail)
+            return chat.outline(body, tenant=tenant, wanted=wanted)
+        return responses.outline(body, tenant=tenant, trail=trail, wanted=wanted)
 
     def apply(
         self, body: Mapping[str, Any], outline: Outline, plan: Plan

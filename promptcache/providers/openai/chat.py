@@ -1,6 +1,6 @@
 """A body of Chat Completions, read into an outline and written with a plan."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from promptcache.outline import Outline
@@ -41,12 +41,18 @@ _SPLIT = frozenset({"system", "developer", "user", "tool"})
 """Roles whose strings become a part; `function` takes nothing but a string."""
 
 
-def outline(body: Mapping[str, Any], *, tenant: str | None = None) -> Outline:
+def outline(
+    body: Mapping[str, Any],
+    *,
+    tenant: str | None = None,
+    wanted: Container[int] = (),
+) -> Outline:
     """Read a body of `POST /chat/completions`.
 
     Args:
         body: The body as the SDK would encode it.
         tenant: Enters every digest, so that tenants share none.
+        wanted: Positions whose contents the outline is to hold.
 
     Raises:
         UnreadableBodyError: It is no request of this API, or is too large.
@@ -58,7 +64,7 @@ def outline(body: Mapping[str, Any], *, tenant: str | None = None) -> Outline:
         for tool in sequence_of(body.get(name), name)
     ]
     options = caching_options(body, "chat")
-    reading = Reading(root(body, "chat", tenant), options)
+    reading = Reading(root(body, "chat", tenant), options, wanted)
     reading.tools(tools)
     for message in sequence_of(body.get("messages"), "messages"):
         _read(reading, message if type(message) is dict else mapping_of(message))

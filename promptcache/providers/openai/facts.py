@@ -17,7 +17,9 @@ __all__ = [
     "EARLIER_ENDINGS",
     "FIRST_BREAKPOINTS",
     "HOSTS",
+    "IDLE_SECONDS",
     "LATEST_BREAKPOINTS",
+    "LONGEST_SECONDS",
     "MAX_KEY_LENGTH",
     "MAX_WRITES",
     "MODELS",
@@ -67,9 +69,17 @@ price. What one written for 12 hours costs is in no source. Source: `DOCS`."""
 TTL_SECONDS: Mapping[str, int] = {"30m": 1800, "12h": 43_200}
 """Shortest life of an entry since it was last written or read. Source: `SDK`."""
 
+LONGEST_SECONDS: Mapping[Retention, int] = {"in_memory": 3_600, "24h": 86_400}
+"""Longest life of what earlier models keep, by retention; much of it goes sooner, after
+5 to 10 idle minutes or about 30. Source: `DOCS`."""
+
 CHAT_TTLS = ("30m",)
 RESPONSES_TTLS = ("30m", "12h")
 """Lifetimes that a request may ask for as a whole, by API. Source: `SDK`."""
+
+IDLE_SECONDS: Mapping[str, int] = {"in_memory": 300, "24h": 1800}
+"""Time without a use after which earlier models may have forgotten a prefix, by what it
+is kept for: five to ten minutes, and half an hour typically. Source: `DOCS`."""
 
 MAX_KEY_LENGTH = 64
 """Characters of `prompt_cache_key`. Source: github.com/openai/openai-openapi."""

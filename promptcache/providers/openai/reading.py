@@ -5,7 +5,7 @@ Rule 2: what is not understood is read, counted and left alone.
 Rule 3: a message's parts are its first blocks, so a part's number is its block's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from promptcache.errors import UnreadableBodyError
@@ -49,8 +49,10 @@ def check_object(body: Any) -> None:
 class Reading:
     """What was read so far."""
 
-    def __init__(self, root: bytes, options: CachingOptions) -> None:
-        self.blocks = Blocks(root)
+    def __init__(
+        self, root: bytes, options: CachingOptions, wanted: Container[int] = ()
+    ) -> None:
+        self.blocks = Blocks(root, wanted=wanted)
         self.starts: list[int] = []
         self.roles: list[str] = []
         self.markers: dict[int, Ttl] = {}

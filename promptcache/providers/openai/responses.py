@@ -5,7 +5,7 @@ led to it, counts as one message of an assistant. So, and only then, a message's
 in the outline is one more than the item's in `input`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from promptcache.outline import BYTES_PER_TOKEN, Outline, Trail
@@ -74,7 +74,11 @@ _USUAL_OUTPUT_FIELDS = 3
 
 
 def outline(
-    body: Mapping[str, Any], *, tenant: str | None = None, trail: Trail | None = None
+    body: Mapping[str, Any],
+    *,
+    tenant: str | None = None,
+    trail: Trail | None = None,
+    wanted: Container[int] = (),
 ) -> Outline:
     """Read a body of `POST /responses`.
 
@@ -82,6 +86,7 @@ def outline(
         body: The body as the SDK would encode it.
         tenant: Enters every digest, so that tenants share none.
         trail: What the provider puts first, where the body goes on from an answer.
+        wanted: Positions whose contents the outline is to hold.
 
     Raises:
         UnreadableBodyError: It is no request of this API, or is too large.
@@ -89,7 +94,7 @@ def outline(
     check_object(body)
     tools = [mapping_of(tool) for tool in sequence_of(body.get("tools"), "tools")]
     options = caching_options(body, "responses")
-    reading = Reading(root(body, "responses", tenant), options)
+    reading = Reading(root(body, "responses", tenant), options, wanted)
     instructions, follows = body.get("instructions"), body.get("previous_response_id")
     conversation = _id(body.get("conversation"))
     if follows:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach", "is_attached", "is_for_us"]
+__all__ = ["TESTED", "Seam", "attach", "check", "is_attached", "is_for_us"]
 
 TESTED = "openai 2.45 to 3.54"
 
@@ -83,6 +83,14 @@ def attach(client: Client, cache: "PromptCache") -> Client:
         f"promptcache steps aside: {why}; tested with {TESTED}.", stacklevel=3
     )
     return client
+
+
+def check() -> str | None:
+    """Return why the installed SDK cannot be served; None if it can.
+
+    Its classes are looked at; no client is made.
+    """
+    return _missing(openai.OpenAI) or _missing(openai.AsyncOpenAI)
 
 
 class Seam:

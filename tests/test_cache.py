@@ -144,7 +144,7 @@ def test_a_receipt(world):
     assert (receipt.tenant, receipt.conversation) == ("acme", "42")
     assert (receipt.id, receipt.notes) == ("m1", ())
     assert world.events == [Settled(receipt)]
-    assert world.cache.report().as_dict()["total"]["requests"] == 1
+    assert world.cache.report().to_dict()["total"]["requests"] == 1
 
 
 def test_only_the_first_settling_counts(world):
@@ -581,7 +581,7 @@ def test_many_threads(world):
 
     assert errors == []
     assert done == [True] * 800
-    assert world.cache.report().as_dict()["total"]["requests"] == 800
+    assert world.cache.report().to_dict()["total"]["requests"] == 800
 
 
 def test_prepared_knows_whether_it_is_planned():

@@ -298,4 +298,4 @@ def test_off_reads_nothing(make):
     rows = world.rows(*[agent(user(text("Begin.")))] * 2)
 
     assert [row.cache_read_input_tokens for row in rows] == [0, 0]
-    assert world.cache.report().as_dict()["total"]["requests"] == 2
+    assert world.cache.report().to_dict()["total"]["requests"] == 2

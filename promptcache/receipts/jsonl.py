@@ -3,24 +3,24 @@
 Rule 1: a full or missing disk costs lines, never a model call.
 Rule 2: one line is one write to a file opened for appending, so that processes that
 share the file do not mix their lines.
+Rule 3: half a line, wherever it comes from, costs that line only.
 """
 
 import logging
 import os
+import stat
 import threading
 import weakref
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, final
-
-import orjson
+from typing import final
 
 from promptcache.interrupts import undisturbed
-from promptcache.receipts import metadata
+from promptcache.receipts import rotation
 from promptcache.receipts.events import Event, Settled
-from promptcache.receipts.receipt import Receipt
+from promptcache.receipts.lines import to_line
 
 __all__ = ["JsonlReceipts"]
 
@@ -32,19 +32,39 @@ class JsonlReceipts:
     """Appends every receipt to a file, one JSON object per line.
 
     The file is created with the first receipt, readable by its owner only. If a line
-    cannot be written, one warning is logged and the next receipt tries again.
+    cannot be written, one warning is logged and the next receipt tries again. Threads
+    and processes may share the file, also while it is rotated; if it is moved or
+    removed, the next receipt begins a new one.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_bytes: int | None = None,
+        keep: int = 5,
+    ) -> None:
         """Remember where to write.
 
         Args:
             path: The file; its folder must exist.
+            max_bytes: Where the file would become longer, it is renamed to `path.1`,
+                what was `path.1` to `path.2`, and so on; None lets it grow.
+            keep: How many renamed files are kept; the oldest is deleted then.
+
+        Raises:
+            ValueError: A number is below 1.
         """
+        if keep < 1 or (max_bytes is not None and max_bytes < 1):
+            given = f"max_bytes={max_bytes}, keep={keep}"
+            raise ValueError(f"`max_bytes` and `keep` are 1 or more; got {given}.")
         self.path = Path(path)
         """The file that is written."""
+        self._max_bytes = max_bytes
+        self._keep = keep
         self._lock = threading.Lock()
         self._file: FileIO | None = None
+        self._identity: tuple[int, int] | None = None
         self._finish: Callable[[], object] = bool
         self._warned = False
         self._torn = False
@@ -53,7 +73,7 @@ class JsonlReceipts:
         """Append the receipt of an answered request; other events are left alone."""
         if not isinstance(event, Settled):
             return
-        line = orjson.dumps(_fields(event.receipt), option=orjson.OPT_APPEND_NEWLINE)
+        line = to_line(event.receipt)
         with undisturbed(), self._lock:
             try:
                 self._append(line)
@@ -73,8 +93,7 @@ class JsonlReceipts:
     def close(self) -> None:
         """Close the file; a later receipt opens it again."""
         with undisturbed(), self._lock:
-            self._file = None
-            self._finish()
+            self._close()
 
     def __enter__(self) -> "JsonlReceipts":
         return self
@@ -88,21 +107,57 @@ class JsonlReceipts:
         self.close()
 
     def _append(self, line: bytes) -> None:
-        if self._file is None:
-            self._file = FileIO(self.path, "a", opener=_private)
-            self._finish = weakref.finalize(self, self._file.close)
+        size, limit = self._size(), self._max_bytes
+        if limit is not None and 0 < size > limit - len(line):
+            # Windows renames no file that is open.
+            self._close()
+            rotation.rotate(self.path, limit=limit - len(line), keep=self._keep)
+        file = self._file or self._opened()
         # After half a line, start a new one, so that only one line is unreadable.
         whole = b"\n" + line if self._torn else line
-        written = self._file.write(whole)
+        written = file.write(whole)
         self._torn = written != len(whole)
         if self._torn:
             reason = "only a part of a line was written"
             raise OSError(reason)
+
+    def _size(self) -> int:
+        """Return how long the file is; let go of one that has moved away."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            self._close()
+            return 0
+        if self._identity != (status.st_dev, status.st_ino):
+            self._close()
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+    def _opened(self) -> FileIO:
+        file = FileIO(self.path, "a", opener=_private)
+        status = os.fstat(file.fileno())
+        self._identity = (status.st_dev, status.st_ino)
+        self._torn = stat.S_ISREG(status.st_mode) and _is_torn(self.path)
+        self._file = file
+        self._finish = weakref.finalize(self, file.close)
+        return file
+
+    def _close(self) -> None:
+        self._file = self._identity = None
+        self._finish()
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _fields(receipt: Receipt) -> dict[str, Any]:
-    return {"time": metadata.moment(receipt.at), **receipt.as_dict()}
+def _is_torn(path: Path) -> bool:
+    """Tell whether a file ends within a line, as its writer was killed in it.
+
+    Another process may just be writing the end of it; then there is an empty line more,
+    which readers pass over.
+    """
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"

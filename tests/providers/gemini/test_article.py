@@ -241,7 +241,7 @@ def test_an_hour_that_is_held(way, cache, keepers, emulator, events):
     receipts = [event.receipt for event in events if isinstance(event, Settled)]
     (created,) = [event for event in events if isinstance(event, CacheCreated)]
     (ended,) = [event for event in events if isinstance(event, CacheEnded)]
-    total = cache.report().as_dict()["total"]
+    total = cache.report().to_dict()["total"]
     # Its times are told in nanoseconds, which a float does not have today.
     hours = pytest.approx(HELD, abs=0.01)
 

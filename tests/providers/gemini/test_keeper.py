@@ -179,7 +179,7 @@ def test_it_pays(pair, emulator):
     whole = sum(row.total_input_tokens for row in asked(emulator)) * price
 
     assert sent * price + read * price / 10 + stored < 0.25 * whole
-    assert cache.report().as_dict()["total"]["read_tokens"] == read
+    assert cache.report().to_dict()["total"]["read_tokens"] == read
 
 
 def test_it_is_extended_while_it_is_used_and_ends_after(pair, emulator, events):

@@ -1,0 +1,1 @@
+"""What is read off receipts and traces, aside from any request."""

@@ -1,0 +1,1 @@
+"""The report on files of receipts, for a terminal and as a page."""

@@ -21,44 +21,64 @@ from promptcache.errors import (
     StoreError,
     UnsupportedClientError,
 )
+from promptcache.instrumented import instrument
 from promptcache.limits import Limits
+from promptcache.observing import observe, read_usage
 from promptcache.options import CallOptions, options
 from promptcache.planning.policies import Policy
+from promptcache.receipts.advice import Advice
 from promptcache.receipts.events import Event, Listener, Settled
+from promptcache.receipts.fixed_prices import FixedPrices
 from promptcache.receipts.jsonl import JsonlReceipts
+from promptcache.receipts.prices import Prices
+from promptcache.receipts.rates import Cost
 from promptcache.receipts.receipt import Receipt
+from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
+from promptcache.runs import Run
 from promptcache.state.memory import MemoryStore
 from promptcache.state.opening import open_store
 from promptcache.state.stores import Store
 from promptcache.switch import is_switched_off
+from promptcache.tracing import add_span_finder
 
 if TYPE_CHECKING:
+    from promptcache.analysis.estimate import estimate
+    from promptcache.analysis.estimating import Estimate
     from promptcache.holding import GeminiCacheKeeper
     from promptcache.providers.gemini.residents import ResidentDocuments
+    from promptcache.receipts.otel import OpenTelemetryListener
     from promptcache.state.redis import RedisStore
     from promptcache.state.sqlite import SqliteStore
 
 __all__ = [
+    "Advice",
     "AttachedError",
     "Call",
     "CallOptions",
     "Clock",
+    "Cost",
+    "Estimate",
     "Event",
+    "FixedPrices",
     "GeminiCacheKeeper",
     "HoldError",
     "JsonlReceipts",
     "Limits",
     "Listener",
     "MemoryStore",
+    "OpenTelemetryListener",
     "OptionError",
     "PlanningError",
     "Policy",
+    "Prices",
     "PromptCache",
     "PromptCacheError",
     "Receipt",
     "RedisStore",
+    "Report",
     "ResidentDocuments",
+    "Run",
     "Settled",
     "SqliteStore",
     "Store",
@@ -66,19 +86,27 @@ __all__ = [
     "SystemClock",
     "UnsupportedClientError",
     "Usage",
+    "add_span_finder",
     "attach",
     "default_cache",
+    "estimate",
+    "instrument",
     "is_switched_off",
+    "observe",
     "open_store",
     "options",
     "read_choice",
+    "read_usage",
 ]
 
 _LAZY = {
+    "Estimate": "promptcache.analysis.estimating",
     "GeminiCacheKeeper": "promptcache.holding",
+    "OpenTelemetryListener": "promptcache.receipts.otel",
     "RedisStore": "promptcache.state.redis",
     "ResidentDocuments": "promptcache.providers.gemini.residents",
     "SqliteStore": "promptcache.state.sqlite",
+    "estimate": "promptcache.analysis.estimate",
 }
 """Where a name is that is loaded when it is first touched: some need an extra."""
 

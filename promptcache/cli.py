@@ -40,6 +40,21 @@ COMMANDS: Mapping[str, Command] = {
         extra="emulator",
         summary="Serve the provider's API and its caching rules on this machine.",
     ),
+    "estimate": Command(
+        "promptcache.analysis.estimate_cli:estimate",
+        extra="cli",
+        summary="Reckon what a prompt prefix costs with caching and without.",
+    ),
+    "doctor": Command(
+        "promptcache.doctor_cli:doctor",
+        extra="cli",
+        summary="Show what is installed, what is active, and why not.",
+    ),
+    "report": Command(
+        "promptcache.analysis.report.cli:report",
+        extra="cli",
+        summary="Show what receipts in files say, as a table, as JSON or as a page.",
+    ),
     "caches": Command(
         "promptcache.caches_cli:caches",
         extra="cli",

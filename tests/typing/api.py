@@ -18,6 +18,9 @@ from langchain_promptcache import (
     prompt_cached,
 )
 from promptcache import (
+    Cost,
+    Estimate,
+    FixedPrices,
     GeminiCacheKeeper,
     JsonlReceipts,
     Limits,
@@ -28,6 +31,7 @@ from promptcache import (
     Usage,
     attach,
     default_cache,
+    estimate,
     options,
 )
 from promptcache.emulator import Emulator
@@ -110,6 +114,22 @@ def receipts() -> None:
         assert_type(receipt.usage.read_tokens, int | None)
         assert_type(receipt.saved_usd, float | None)
     assert_type(str(default_cache().report()), str)
+
+
+def prices() -> None:
+    """Reckon, and say what tokens cost."""
+    rates = {"input": 2, "read": 0.1, "written": 2.5, "output": 10}
+    found = estimate(MODEL, 20_000, 500, 300, requests=40, ttl="5m", prices=rates)
+    assert_type(found, Estimate)
+    assert_type(found.saved_usd, float | None)
+    assert_type(found.break_even, int | None)
+    estimate(MODEL, 20_000, every=timedelta(minutes=2), provider="anthropic")
+    fixed = FixedPrices({MODEL: rates})
+    assert_type(fixed.cost("anthropic", MODEL, Usage()), Cost | None)
+    PromptCache(prices=fixed)
+    PromptCache(prices={MODEL: rates})
+    with options(prices=rates), options(prices=fixed):
+        pass
 
 
 def clients() -> None:

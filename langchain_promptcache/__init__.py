@@ -7,9 +7,12 @@ that builds on it is first touched.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from langchain_promptcache.spans import span_of_run
 from langchain_promptcache.twins import prompt_cached
+from promptcache import add_span_finder
 
 if TYPE_CHECKING:
+    from langchain_promptcache.callbacks import PromptCacheCallbackHandler
     from langchain_promptcache.chat_models.anthropic import PromptCachedChatAnthropic
     from langchain_promptcache.chat_models.google import (
         PromptCachedChatGoogleGenerativeAI,
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GeminiResidentRetriever",
+    "PromptCacheCallbackHandler",
     "PromptCachedAzureChatOpenAI",
     "PromptCachedChatAnthropic",
     "PromptCachedChatGoogleGenerativeAI",
@@ -31,11 +35,15 @@ __all__ = [
 
 _LAZY = {
     "GeminiResidentRetriever": "langchain_promptcache.retrievers",
+    "PromptCacheCallbackHandler": "langchain_promptcache.callbacks",
     "PromptCachedAzureChatOpenAI": "langchain_promptcache.chat_models.openai",
     "PromptCachedChatAnthropic": "langchain_promptcache.chat_models.anthropic",
     "PromptCachedChatGoogleGenerativeAI": "langchain_promptcache.chat_models.google",
     "PromptCachedChatOpenAI": "langchain_promptcache.chat_models.openai",
 }
+
+
+add_span_finder(span_of_run)
 
 
 def __getattr__(name: str) -> Any:

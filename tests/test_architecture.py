@@ -24,6 +24,8 @@ PURE = (
     "promptcache.receipts",
     "promptcache.providers",
     "promptcache.emulator.rules",
+    "promptcache.analysis.estimating",
+    "promptcache.analysis.offers",
 )
 # What acts, in rooms that are pure otherwise: the listeners and the seams.
 ACTING = (
@@ -33,15 +35,18 @@ ACTING = (
     "promptcache.receipts.logging",
     "promptcache.receipts.otel",
     "promptcache.receipts.report",
+    "promptcache.receipts.rotation",
     "promptcache.providers",
     "promptcache.providers.anthropic",
     "promptcache.providers.gemini",
+    "promptcache.providers.instrumenting",
     "promptcache.providers.openai",
     "promptcache.providers.streams",
     "promptcache.providers.*.background",
     "promptcache.providers.*.handles",
     "promptcache.providers.*.handles.*",
     "promptcache.providers.*.holding",
+    "promptcache.providers.*.instrumented",
     "promptcache.providers.*.keeper",
     "promptcache.providers.*.placement",
     "promptcache.providers.*.remote",
@@ -71,6 +76,7 @@ ABOVE = (
     "promptcache.holding",
     "promptcache.demo",
     "promptcache.holdings",
+    "promptcache.observing",
     "promptcache.testing",
 )
 # What is handed the cache by its caller, and may name its type.
@@ -80,12 +86,13 @@ HANDED = (
     "promptcache.providers.streams",
 )
 # What the providers share, beside them.
-SHARED = ("rows", "streams")
+SHARED = ("instrumenting", "rows", "streams")
 CLOCKS = ("promptcache.clock", "promptcache.emulator.clock")
 # What is written against the public names, as a user would.
 FACADES = (
     "promptcache",
     "promptcache.analysis.*",
+    "promptcache.analysis.*.*",
     "promptcache.demo",
     "promptcache.demo.*",
 )
@@ -120,19 +127,23 @@ EFFECT_CALLS = frozenset({"__import__", "input", "open", "print"})
 CLOCK_CALLS = frozenset({"now", "today", "utcnow"})
 THIRD_PARTY = {
     "promptcache": {"orjson", "tomli"},
-    "promptcache.analysis": {"rich"},
+    "promptcache.analysis": {"rich", "typer"},
+    "promptcache.analysis.estimate_cli": {"typer"},
     "promptcache.caches_cli": {"rich", "typer"},
     "promptcache.caches_table": {"rich"},
     "promptcache.cli": {"typer"},
     "promptcache.demo": {"*"},
+    "promptcache.doctor_cli": {"typer"},
     "promptcache.emulator": {"starlette", "uvicorn"},
     "promptcache.emulator.cli": {"rich", "typer"},
+    "promptcache.providers.anthropic.instrumented": {"anthropic"},
     "promptcache.providers.anthropic.seam": {"anthropic"},
     "promptcache.providers.gemini": {"google"},
+    "promptcache.providers.openai.instrumented": {"openai"},
     "promptcache.providers.openai.seam": {"openai"},
     "promptcache.receipts.otel": {"opentelemetry"},
     "promptcache.receipts.prices": {"genai_prices"},
-    "promptcache.receipts.report": {"rich"},
+    "promptcache.receipts.table": {"rich"},
     "promptcache.state.redis": {"redis"},
     "promptcache.testing": {"hypothesis", "pytest"},
 }
@@ -558,6 +569,8 @@ FOREIGN = {
     "llama_index",
     "llama_index_instrumentation",
     "openai",
+    "openinference",
+    "opentelemetry",
     "redis",
     "rich",
     "starlette",
@@ -574,7 +587,9 @@ def test_core_loads_nothing_foreign():
 
 def test_langchain_adapter_loads_no_partner():
     """`import langchain_promptcache` loads LangChain's core at most."""
-    allowed = {"langchain_core"} | loaded_by("langchain_core.language_models")
+    # LangSmith, which it needs, takes OpenTelemetry where that is installed.
+    allowed = {"langchain_core"} | loaded_by("langchain_core.language_models.base")
+    allowed |= loaded_by("langchain_core.language_models.chat_models")
 
     assert loaded_by("langchain_promptcache") & FOREIGN <= allowed
 

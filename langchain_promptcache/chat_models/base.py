@@ -21,14 +21,20 @@ from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from pydantic import Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
+from langchain_promptcache.identity import identity_in
+from langchain_promptcache.streams import (
+    anamed_steps,
+    named_run,
+    named_steps,
+    naming,
+)
+from langchain_promptcache.tracers import note_receipt
+from langchain_promptcache.usage import OPTION, with_receipt, without_receipt
 from promptcache import Call, CallOptions, PromptCache, read_choice
 
 __all__ = ["OPTION", "PromptCachedChatModel"]
 
 Output = TypeVar("Output", ChatResult, ChatGenerationChunk)
-
-OPTION = "prompt_cache"
-"""The field, the argument of a call, and where a message has its receipt."""
 
 _IDENTITY = "prompt_cache_identity"
 
@@ -152,7 +158,9 @@ class PromptCachedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        return super().stream(input, config, **self._identified(config, kwargs))
+        given = self._identified(config, kwargs)
+        stream = super().stream
+        return named_steps(lambda known: stream(input, known, **given), config)
 
     def astream(
         self,
@@ -161,7 +169,22 @@ class PromptCachedChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Return what the parent returns; `prompt_cache` may be among the arguments."""
-        return super().astream(input, config, **self._identified(config, kwargs))
+        given = self._identified(config, kwargs)
+        stream = super().astream
+        return anamed_steps(lambda known: stream(input, known, **given), config)
+
+    def _generate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
+        # LangChain streams here for handlers of tokens, and does not say for which run.
+        with naming(kwargs.get("run_manager")):
+            result = super()._generate_with_cache(*args, **kwargs)
+        note_receipt(kwargs.get("run_manager"), result)
+        return result
+
+    async def _agenerate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
+        with naming(kwargs.get("run_manager")):
+            result = await super()._agenerate_with_cache(*args, **kwargs)
+        note_receipt(kwargs.get("run_manager"), result)
+        return result
 
     def _generate(
         self,
@@ -233,7 +256,7 @@ class PromptCachedChatModel(BaseChatModel):
     def _convert_cached_generations(self, cache_val: list[Any]) -> list[ChatGeneration]:
         # An answer that LangChain has kept costs nothing; its receipt is used up.
         found = super()._convert_cached_generations(cache_val)
-        return [_without_receipt(generation) for generation in found]
+        return [_bare(generation) for generation in found]
 
     def _identified(
         self, config: RunnableConfig | None, kwargs: dict[str, Any]
@@ -244,7 +267,7 @@ class PromptCachedChatModel(BaseChatModel):
         """
         given = ensure_config(config)
         told = {**given["configurable"], **(self.metadata or {}), **given["metadata"]}
-        identity = _identity(told)
+        identity = identity_in(told)
         return {**kwargs, _IDENTITY: identity} if identity else kwargs
 
     def _call(
@@ -253,13 +276,13 @@ class PromptCachedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
     ) -> Call:
         """Take our options off the arguments, and make the call that carries them."""
-        told = {} if run_manager is None else _identity(run_manager.metadata or {})
+        told = {} if run_manager is None else identity_in(run_manager.metadata or {})
         identity = CallOptions.read({**told, **kwargs.pop(_IDENTITY, {})})
         said = self._read_options(kwargs.pop(OPTION, None))
         return Call(
             said,
             defaults=self._standing_options().over(identity),
-            run_id=None if run_manager is None else str(run_manager.run_id),
+            run_id=named_run() if run_manager is None else str(run_manager.run_id),
         )
 
     def _standing_options(self) -> CallOptions:
@@ -274,20 +297,11 @@ class PromptCachedChatModel(BaseChatModel):
         return options
 
 
-def _identity(told: Mapping[str, Any]) -> dict[str, str]:
-    """Return who is asking, as LangChain's metadata names it."""
-    names = {"tenant": "prompt_cache_tenant", "conversation": "thread_id"}
-    said = {option: told.get(name) for option, name in names.items()}
-    return {option: str(value) for option, value in said.items() if value}
-
-
-def _without_receipt(generation: ChatGeneration) -> ChatGeneration:
-    message = generation.message
-    if OPTION not in message.response_metadata:
+def _bare(generation: ChatGeneration) -> ChatGeneration:
+    message = without_receipt(generation.message)
+    if message is generation.message:
         return generation
-    left = {k: v for k, v in message.response_metadata.items() if k != OPTION}
-    bare = message.model_copy(update={"response_metadata": left})
-    return generation.model_copy(update={"message": bare})
+    return generation.model_copy(update={"message": message})
 
 
 def _with_receipt(output: Output, call: Call) -> Output:
@@ -296,5 +310,7 @@ def _with_receipt(output: Output, call: Call) -> Output:
         return output
     found = output.generations if isinstance(output, ChatResult) else [output]
     for generation in found[:1]:
-        generation.message.response_metadata[OPTION] = receipt.to_metadata()
+        is_whole = isinstance(output, ChatResult)
+        message = with_receipt(generation.message, receipt, is_whole=is_whole)
+        generation.message = cast("Any", message)
     return output

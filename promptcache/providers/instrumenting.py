@@ -35,6 +35,8 @@ class Twins:
         """Return what serves a client; the client itself if nothing can."""
         made = self._made.setdefault(client, {})
         if id(cache) not in made:
+            # The seam is attached past `PromptCache.attach`, which does this.
+            cache.load_prices()
             try:
                 made[id(cache)] = (cache, self._make(client, cache))
             except PromptCacheError as error:

@@ -39,9 +39,15 @@ def arguments(emulator):
 
 
 @pytest.fixture
-def make_plain(arguments):
+def make_theirs(arguments):
+    """Return a function that makes LangChain's own models, in any workspace."""
+    return lambda workspace, **changes: ChatAnthropic(**arguments(workspace, **changes))
+
+
+@pytest.fixture
+def make_plain(make_theirs):
     """Return a function that makes models without caching, in workspace `plain`."""
-    return lambda **changes: ChatAnthropic(**arguments("plain", **changes))
+    return lambda **changes: make_theirs("plain", **changes)
 
 
 @pytest.fixture

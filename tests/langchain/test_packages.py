@@ -25,12 +25,15 @@ def run(script):
 
 
 def test_nothing_is_loaded_early():
-    """The package itself, and a model that nobody caches, load no partner package."""
+    """The package, its handler and a model of nobody's load no partner package."""
     run(f"""
         import sys, warnings
         from langchain_core.language_models import FakeListChatModel
-        from langchain_promptcache import prompt_cached
+        from langchain_promptcache import PromptCacheCallbackHandler, prompt_cached
 
+        handler = PromptCacheCallbackHandler(insert=True)
+        FakeListChatModel(responses=["yes"], callbacks=[handler]).invoke("Hi.")
+        assert len(handler.calls) == 1
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             prompt_cached(FakeListChatModel(responses=["yes"]))

@@ -40,6 +40,7 @@ class _Seams:
     def of(self, client: Any, cache: Any) -> Any:
         made = vars(client).setdefault(_SEAMS, {})
         if id(cache) not in made:
+            cache.load_prices()
             why = lacking(client)
             if why is not None:
                 cache.step_aside("google", why)

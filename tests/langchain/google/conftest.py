@@ -105,10 +105,10 @@ async def closing():
 
 
 @pytest.fixture
-def make_plain(arguments, closing):
-    """Return a function that makes models without caching, in workspace `plain`."""
-    return lambda **changes: closing(
-        ChatGoogleGenerativeAI(**arguments("plain", **changes))
+def make_theirs(arguments, closing):
+    """Return a function that makes LangChain's own models, in any workspace."""
+    return lambda workspace, **changes: closing(
+        ChatGoogleGenerativeAI(**arguments(workspace, **changes))
     )
 
 

@@ -77,9 +77,9 @@ def cached_class(kind):
 
 
 @pytest.fixture
-def make_plain(arguments, stock_class):
-    """Return a function that makes models without caching, in workspace `plain`."""
-    return lambda **changes: stock_class(**arguments("plain", **changes))
+def make_theirs(arguments, stock_class):
+    """Return a function that makes LangChain's own models, in any workspace."""
+    return lambda workspace, **changes: stock_class(**arguments(workspace, **changes))
 
 
 @pytest.fixture

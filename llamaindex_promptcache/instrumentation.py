@@ -1,13 +1,16 @@
 """What LlamaIndex's own instrumentation is told.
 
 Rule 1: an event is dispatched on the span that is open, as handlers may drop others.
-Rule 2: only calls of our own LLMs are told of, whoever else uses the same cache.
+Rule 2: only calls of our own LLMs are told of, and of LLMs that a handler watches,
+whoever else uses the same cache.
+Rule 3: a receipt is told of once, however many handlers watch its call.
 """
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from threading import Lock
+from threading import Lock, local
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -24,11 +27,12 @@ except ImportError as error:
     )
     raise ImportError(msg) from error
 
+from pydantic import PrivateAttr
 from typing_extensions import Self
 
 from promptcache import Call, PromptCache, Receipt
 
-__all__ = ["LlmCall", "PromptCacheEvent", "current_call", "listen_to"]
+__all__ = ["LlmCall", "PromptCacheEvent", "current_call", "listen_to", "tell_of"]
 
 _DISPATCHER = get_dispatcher(__name__)
 
@@ -41,6 +45,12 @@ class PromptCacheEvent(BaseEvent):
     llm_span_id: str | None = None
     """The span of the LLM call. That of a stream is closed when its receipt comes,
     so `span_id` is then the one that was open around the consumer."""
+    _receipt: Receipt | None = PrivateAttr(default=None)
+
+    @property
+    def own_receipt(self) -> Receipt | None:
+        """The receipt itself, if the LLM is one of ours."""
+        return self._receipt
 
     @classmethod
     def class_name(cls) -> str:
@@ -102,6 +112,7 @@ class LlmCall:
         event = PromptCacheEvent(
             receipt=receipt.as_dict(), span_id=span_id, llm_span_id=self.span_id or here
         )
+        event._receipt = receipt  # noqa: SLF001 - ours
         _DISPATCHER.event(event)
         # A call that this one is made by has the same receipt, which is told of now.
         outer = self._outer
@@ -132,6 +143,30 @@ class LlmCall:
             self._receipt = fresh if known is None else known + fresh
         return fresh
 
+
+def tell_of(receipt: Receipt, *, llm_span_id: str, is_left: bool) -> None:
+    """Dispatch an event for a receipt of somebody else's LLM, unless one was.
+
+    Args:
+        receipt: What to tell of.
+        llm_span_id: The span of the LLM call.
+        is_left: Whether its stream was dropped: whoever runs while the garbage
+            collector does has no part in it.
+    """
+    last = vars(_told).setdefault("last", deque(maxlen=_MAX_TOLD))
+    # All handlers are told of a receipt in a row, by the thread that settles it.
+    if any(it is receipt for it in last):
+        return
+    last.append(receipt)
+    span_id = llm_span_id if is_left else active_span_id.get()
+    event = PromptCacheEvent(
+        receipt=receipt.as_dict(), span_id=span_id, llm_span_id=llm_span_id
+    )
+    _DISPATCHER.event(event)
+
+
+_told = local()
+_MAX_TOLD = 8
 
 _current: ContextVar[LlmCall | None] = ContextVar(
     "llamaindex_promptcache_call", default=None

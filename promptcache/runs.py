@@ -7,22 +7,41 @@ whether it is still open.
 Rule 3: a run that knows the clients of its model has all of their requests, and no
 other's.
 Rule 4: handlers that are told of the same call have its receipts alike.
+Rule 5: a run that knows its stream has what is sent while that is read, wherever that
+is, and nothing else.
+Rule 6: no lock: the garbage collector, which ends runs, may come while its own thread
+holds it.
 """
 
-from collections import OrderedDict
+import sys
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
-from threading import Lock
-from typing import Any
+from dataclasses import replace
+from itertools import count
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from promptcache.options import CallOptions, current_options, entered
 from promptcache.receipts.collect import Collector, active_collectors
 from promptcache.receipts.receipt import Receipt
 
-__all__ = ["Run", "current_run_id", "identified", "observing_collectors", "waiting_run"]
+__all__ = [
+    "Clients",
+    "Run",
+    "current_run_id",
+    "identified",
+    "observing_collectors",
+    "waiting_run",
+]
+
+Clients: TypeAlias = tuple[object, ...] | Callable[[], tuple[object, ...] | None] | None
+"""The SDK clients of a model, or what finds them when a request is sent, as some are
+made at their first use; None if they are not known."""
 
 _MAX_DETACHED = 1_000
+_numbers = count()
 
 
 class Run:
@@ -35,7 +54,7 @@ class Run:
         options: CallOptions,
         told: Callable[[Receipt], object],
         run_id: str | None = None,
-        clients: tuple[object, ...] | None = None,
+        clients: Clients = None,
     ) -> None:
         """Make a run that is not open yet.
 
@@ -52,7 +71,10 @@ class Run:
         self.options = options
         self.run_id = run_id
         self.collector = Collector(told=told)
-        self._clients = None if clients is None else {id(it): it for it in clients}
+        self._clients = clients
+        self._around = CallOptions()
+        self._stream: Callable[[], object] | None = None
+        self._number = 0
         self._is_open = False
         self._is_detached = False
         self._is_claimed = False
@@ -73,32 +95,52 @@ class Run:
         receipts = self.collector.receipts
         return Receipt.sum(receipts) if receipts else None
 
-    def open(self) -> None:
-        """Have the next request of this context, or of its clients."""
+    def open(self, *, takes_over: bool = False) -> None:
+        """Have the next request of this context, or of its clients.
+
+        Args:
+            takes_over: Whether the call that it is made in sends nothing itself then.
+        """
+        if takes_over:
+            outer = (it for it in _active() if it.run_id != self.run_id)
+            around = max(outer, key=attrgetter("number"), default=None)
+            if around is not None:
+                for one in _alike(around):
+                    one.claim()
         self._is_open = True
+        self._number = next(_numbers)
+        self._around = current_options()
         _runs.set((*(it for it in _runs.get() if it.is_open), self))
 
-    def detach(self) -> None:
+    def detach(self, stream: object = None) -> None:
         """Wait for a request that is sent when the stream is read, wherever that is.
 
-        Only a run that knows its clients is found in other contexts.
+        Args:
+            stream: The generator that sends it, if that is known. Without it the
+                request is taken for that of the stream that was asked for first, and
+                only a run that knows its clients is found in other contexts.
         """
         self._is_detached = True
-        if not self._is_claimed:
-            with _LOCK:
-                _detached[id(self)] = self
-                while len(_detached) > _MAX_DETACHED:
-                    _detached.popitem(last=False)
+        if stream is not None and _frame(stream) is not None:
+            # A stream that is dropped must be free to end.
+            self._stream = weakref.ref(stream)
+        if self._stream is not None or not self._is_claimed:
+            _detached[id(self)] = self
+            if len(_detached) > _MAX_DETACHED:
+                _detached.pop(next(iter(_detached.copy())), None)
 
     def close(self) -> None:
         """Have no further request."""
         self._is_open = False
-        with _LOCK:
-            _detached.pop(id(self), None)
+        _detached.pop(id(self), None)
+        # The context keeps it until another run is opened there.
+        self._clients = ()
+        self._stream = None
 
     def release(self) -> None:
         """Have another request, as the first one failed."""
-        self._is_claimed = False
+        for one in _alike(self):
+            one._is_claimed = False  # noqa: SLF001 - another of this class
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -120,22 +162,40 @@ class Run:
         self._is_claimed = True
 
     def waits_for(self, client: object) -> bool:
-        """Tell whether a request that a client sends now is this run's."""
-        if not self._is_open or (self._is_detached and self._is_claimed):
+        """Tell whether a request that a client sends now may be this run's."""
+        if not self._is_open:
             return False
-        if self._clients is None or client is None:
+        if self._is_detached and self._is_claimed and self._stream is None:
+            return False
+        known = self._clients() if callable(self._clients) else self._clients
+        if known is None or client is None:
             return not self._is_claimed
-        return id(client) in self._clients
+        return any(it is client for it in known)
+
+    @property
+    def number(self) -> int:
+        """Its place among all runs, by when they were opened."""
+        return self._number
 
     @property
     def is_detached(self) -> bool:
         """Whether its call has returned a stream that is still to be read."""
         return self._is_detached
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether it is known what stream its call has returned."""
+        return self._stream is not None
+
+    def is_read_in(self, frames: set[int]) -> bool:
+        """Tell whether a step of its stream is among what runs, given by `id`."""
+        frame = None if self._stream is None else _frame(self._stream())
+        return frame is not None and id(frame) in frames
+
     def _said(self) -> CallOptions:
-        if self.options.enabled is False:
-            return self.options
-        return current_options().over(self.options)
+        said = current_options().over(self._around).over(self.options)
+        is_watched = self.options.enabled is False
+        return replace(said, enabled=False) if is_watched else said
 
 
 _runs: ContextVar[tuple[Run, ...]] = ContextVar("promptcache_runs", default=())
@@ -144,8 +204,7 @@ _runs: ContextVar[tuple[Run, ...]] = ContextVar("promptcache_runs", default=())
 _claimed: ContextVar[Run | None] = ContextVar("promptcache_claimed", default=None)
 _run_id: ContextVar[str | None] = ContextVar("promptcache_run_id", default=None)
 
-_detached: "OrderedDict[int, Run]" = OrderedDict()
-_LOCK = Lock()
+_detached: dict[int, Run] = {}
 
 
 def waiting_run(client: object = None) -> Run | None:
@@ -154,15 +213,31 @@ def waiting_run(client: object = None) -> Run | None:
     Args:
         client: The SDK client that sends it; None if that is not known.
     """
-    here = [run for run in _runs.get() if run.waits_for(client)]
-    for run in reversed(here):
-        if not run.is_detached:
-            return _foremost(run)
-    if client is not None and _detached:
-        with _LOCK:
-            here.extend(run for run in _detached.values() if run.waits_for(client))
+    active = [run for run in _active() if run.waits_for(client)]
+    if active:
+        # Where one call is made inside of another, the inner one was opened later.
+        return _foremost(max(active, key=attrgetter("number")))
+    detached = [run for run in _runs.get() if run.is_detached]
+    if client is not None:
+        detached.extend(_detached.copy().values())
     # The stream that was asked for first is most likely read first.
-    return _foremost(here[0]) if here else None
+    read = (it for it in detached if not it.has_stream and it.waits_for(client))
+    found = next(read, None)
+    return None if found is None else _foremost(found)
+
+
+def _active() -> list[Run]:
+    """Return the runs whose calls are being made here, or their streams read."""
+    found = [run for run in _runs.get() if run.is_open and not run.is_detached]
+    streams = [run for run in _detached.copy().values() if run.has_stream]
+    if streams:
+        frames: set[int] = set()
+        frame: Any = sys._getframe()  # noqa: SLF001 - there is no other way up
+        while frame is not None:
+            frames.add(id(frame))
+            frame = frame.f_back
+        found.extend(run for run in streams if run.is_read_in(frames))
+    return found
 
 
 def observing_collectors() -> tuple[Collector, ...]:
@@ -183,14 +258,27 @@ def _alike(run: Run) -> list[Run]:
     """Return the runs of all handlers that were told of the same call."""
     if run.run_id is None:
         return [run]
-    others = (it for it in _runs.get() if it is not run and it.is_open)
-    return [run, *(it for it in others if it.run_id == run.run_id)]
+    others = dict.fromkeys((*_runs.get(), *_detached.copy().values()))
+    return [
+        run,
+        *(
+            it
+            for it in others
+            if it is not run and it.is_open and it.run_id == run.run_id
+        ),
+    ]
 
 
 def _foremost(run: Run) -> Run:
     """Return the run of the same call that plans, if one of them does."""
     plans = (it for it in _alike(run) if it.options.enabled is not False)
     return next(plans, run)
+
+
+def _frame(stream: object) -> object:
+    """Return the frame of a generator; None if it is none, or has come to its end."""
+    frame: object = getattr(stream, "gi_frame", None)
+    return getattr(stream, "ag_frame", None) if frame is None else frame
 
 
 @contextmanager

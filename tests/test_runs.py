@@ -4,7 +4,7 @@ import asyncio
 import gc
 import threading
 import weakref
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 
 import pytest
 
@@ -23,6 +23,13 @@ CACHE = PromptCache()
 
 class Client:
     """Stands for a client of an SDK."""
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch):
+    """Have no run that was left open elsewhere."""
+    fresh = ContextVar("runs of this test", default=())
+    monkeypatch.setattr("promptcache.runs._runs", fresh)
 
 
 @pytest.fixture
@@ -191,6 +198,160 @@ def test_active_before_detached(opened):
     assert waiting_run(client) is active
     active.close()
     assert waiting_run(client) is waiting
+
+
+def test_streams_that_are_known(opened):
+    """A run that knows its stream has what is sent while that is read, nothing else."""
+    client, found = Client(), []
+
+    def stream(name):
+        for _ in range(2):
+            found.append((name, waiting_run(client)))
+            yield
+
+    async def astream(name):
+        found.append((name, waiting_run(client)))
+        yield
+
+    runs = {name: opened(clients=(client,)) for name in ("a", "b", "c", "d")}
+    streams = {name: stream(name) for name in ("a", "b", "c")}
+    streams["d"] = astream("d")
+    for name, run in runs.items():
+        run.detach(streams[name])
+    assert waiting_run(client) is None
+    next(streams["b"])
+    thread = threading.Thread(target=next, args=(streams["c"],))
+    thread.start()
+    thread.join()
+    next(streams["a"])
+    asyncio.run(anext(streams["d"]))
+    next(streams["b"])
+    runs["a"].close()
+    next(streams["a"])
+
+    expected = [(name, runs[name]) for name in "bcadb"]
+    assert found == [*expected, ("a", None)]
+
+
+def test_stream_of_unknown_clients(opened):
+    """Its first request is its own; without the stream nobody else's is."""
+    run = opened()
+
+    def stream():
+        for _ in range(2):
+            yield waiting_run(Client())
+            with run.claimed():
+                pass
+
+    made = stream()
+    run.detach(made)
+
+    assert waiting_run(Client()) is None
+    assert waiting_run() is None
+    assert next(made) is run
+    assert next(made) is None
+    run.release()
+    assert waiting_run() is None
+
+
+def test_stream_that_is_dropped(opened):
+    """A run keeps no stream alive, and one that is gone has nothing any more."""
+    run = opened()
+    made = (number for number in range(3))
+    run.detach(made)
+    gone = weakref.ref(made)
+    del made
+
+    assert gone() is None
+    assert waiting_run() is None
+
+
+def test_stream_that_is_no_generator(opened):
+    """What cannot be known by its frame is read in turn, as before."""
+    run = opened()
+    run.detach(iter([1]))
+
+    assert not run.has_stream
+    assert waiting_run() is run
+
+
+def test_alike_wherever_a_stream_is_read(opened):
+    """Handlers that were told of the same call have its receipts in any context."""
+    elsewhere, found = copy_context(), []
+    watching, planning = opened("one", enabled=False), opened("one")
+
+    def stream():
+        run = waiting_run(Client())
+        found.append(run)
+        with run.claimed():
+            found.append(observing_collectors())
+        run.release()
+        found.append((watching.is_claimed, planning.is_claimed))
+        yield
+
+    made = stream()
+    watching.detach(made)
+    planning.detach(made)
+    elsewhere.run(next, made)
+
+    assert found[0] is planning
+    assert set(found[1]) == {watching.collector, planning.collector}
+    assert found[2] == (False, False)
+
+
+def test_call_inside_of_a_call(opened):
+    """A call that takes over has what is sent, the one around it nothing more."""
+    outer = opened("outer")
+    inner = Run(CACHE, options=CallOptions(), told=[].append, run_id="inner")
+    inner.open(takes_over=True)
+    alike = Run(CACHE, options=CallOptions(), told=[].append, run_id="inner")
+    alike.open(takes_over=True)
+
+    assert outer.is_claimed
+    assert not inner.is_claimed
+    assert waiting_run() in (inner, alike)
+    inner.close()
+    alike.close()
+    assert waiting_run() is None
+
+
+def test_clients_that_are_made_later(opened):
+    """Clients are asked for when something is sent."""
+    made = []
+    run = opened(clients=lambda: tuple(made) or None)
+
+    assert waiting_run(Client()) is run
+    made.append(Client())
+    assert waiting_run(Client()) is None
+    assert waiting_run(made[0]) is run
+
+
+def test_bounded(opened, monkeypatch):
+    """Streams that nobody reads are forgotten, the oldest first."""
+    monkeypatch.setattr("promptcache.runs._MAX_DETACHED", 2)
+    client = Client()
+    runs = [opened(clients=(client,)) for _ in range(3)]
+    for run in runs:
+        run.detach()
+    found = []
+    thread = threading.Thread(target=lambda: found.append(waiting_run(client)))
+    thread.start()
+    thread.join()
+
+    assert found == [runs[1]]
+
+
+def test_options_where_it_was_opened(opened):
+    """What is said where a call is made holds where its stream is read."""
+    with options(tenant="acme", enabled=False):
+        run = opened(conversation="c")
+    with run.claimed():
+        held = current_options()
+    with options(tenant="near"), run.claimed():
+        nearer = current_options()
+
+    assert (held.tenant, held.enabled, held.conversation) == ("acme", False, "c")
+    assert (nearer.tenant, nearer.enabled) == ("near", False)
 
 
 def test_closed_runs_are_let_go(opened):

@@ -28,14 +28,12 @@ from llamaindex_promptcache.llms.receipted import (
     receipted,
     receipted_steps,
 )
+from llamaindex_promptcache.places import RUN
 from promptcache import Call, CallOptions, OptionError, is_switched_off, read_choice
 
 __all__ = ["PromptCachedLLM", "passing_through"]
 
 _OPTION = "prompt_cache"
-_RUN = "llamaindex.run_id"
-"""The tag under which the workflow that runs here has its id."""
-
 
 Method = TypeVar("Method")
 
@@ -248,7 +246,7 @@ class PromptCachedLLM(FunctionCallingLLM):
         messages: Sequence[ChatMessage] = (),  # noqa: ARG002 - for who reads them
     ) -> LlmCall:
         """Take our options off the arguments, and make the call that carries them."""
-        run = active_instrument_tags.get().get(_RUN)
+        run = active_instrument_tags.get().get(RUN)
         # LlamaIndex asks no stream for its usage, which a receipt is written from.
         base = CallOptions(conversation=str(run) if run else None, stream_usage=True)
         try:

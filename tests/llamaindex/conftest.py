@@ -11,6 +11,7 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.llms.anthropic import Anthropic
+from llamaindex_handling import Trial
 from llamaindex_paths import ONE_SHOT
 from llamaindex_results import answers_in, bodies, kinds, names, receipted, shape
 from pydantic import Field
@@ -73,6 +74,39 @@ async def closing():
     for llm in made:
         llm._client.close()
         await llm._aclient.close()
+
+
+@pytest.fixture
+def stock_class():
+    return Anthropic
+
+
+@pytest.fixture
+def make_in(stock_class, arguments, closing):
+    """Return a function that makes stock LLMs in a workspace of one's choice."""
+    return lambda workspace, **changes: closing(
+        stock_class(**arguments(workspace, **changes))
+    )
+
+
+@pytest.fixture
+def make_cache(emulator):
+    """Return a function that makes caches which know of nothing yet."""
+    made = []
+
+    def make():
+        made.append(PromptCache(store="memory:", strict=True, clock=emulator.clock))
+        return made[-1]
+
+    yield make
+    for cache in made:
+        cache.close()
+
+
+@pytest.fixture
+def trial(rows_of, told, opened, strip, assert_settled):
+    """Return what compares how a path was walked."""
+    return Trial(rows_of, told, opened, strip, assert_settled)
 
 
 @pytest.fixture

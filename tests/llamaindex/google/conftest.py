@@ -78,6 +78,11 @@ async def closing():
 
 
 @pytest.fixture
+def stock_class():
+    return GoogleGenAI
+
+
+@pytest.fixture
 def make_plain(arguments, closing):
     """Return a function that makes LLMs without caching, in workspace `plain`."""
     return lambda **changes: closing(GoogleGenAI(**arguments("plain", **changes)))

@@ -203,7 +203,8 @@ async def test_token_that_only_async_calls_get(arguments, cache, prompt, rows_of
 @pytest.mark.parametrize("kind", ["chat", "azure"])
 def test_default_connections(arguments, cached_class, stock_class, cache, prompt):
     """Without HTTP clients of the caller's, LangChain's own are shared."""
-    given = arguments("cached")
+    # LangChain keeps one client for each timeout, and this one is closed below.
+    given = arguments("cached", timeout=61)
     del given["http_client"]
     stock = stock_class(**given)
     cached = cached_class(**given, prompt_cache=cache)

@@ -10,6 +10,8 @@ from promptcache.providers.gemini.refusals import names_cache
 class FakeKeeper:
     """Puts the same cut of every request into a cached content before sending it."""
 
+    entry = None
+
     def __init__(self, at=0):
         self.at = at
         self.held = {}

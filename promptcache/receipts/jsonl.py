@@ -133,10 +133,10 @@ class JsonlReceipts:
         return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
     def _opened(self) -> FileIO:
-        file = FileIO(self.path, "a", opener=_private)
+        file = FileIO(self.path, "a+", opener=_private)
         status = os.fstat(file.fileno())
         self._identity = (status.st_dev, status.st_ino)
-        self._torn = stat.S_ISREG(status.st_mode) and _is_torn(self.path)
+        self._torn = stat.S_ISREG(status.st_mode) and _is_torn(file)
         self._file = file
         self._finish = weakref.finalize(self, file.close)
         return file
@@ -150,14 +150,14 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _is_torn(path: Path) -> bool:
+def _is_torn(file: FileIO) -> bool:
     """Tell whether a file ends within a line, as its writer was killed in it.
 
-    Another process may just be writing the end of it; then there is an empty line more,
-    which readers pass over.
+    It is asked of the open file, which another process may have renamed by now. That
+    may also be writing the end of it; then there is an empty line more, which readers
+    pass over.
     """
-    with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"
+    if not file.seek(0, os.SEEK_END):
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

@@ -281,7 +281,10 @@ def test_processes_share_a_file_that_rotates(tmp_path):
     files = [it for it in tmp_path.iterdir() if it.suffix != ".lock"]
 
     assert len(files) > 5
-    assert sorted(times(*files)) == list(range(3000))
+    found = times(*files)
+    # A difference of whole lists would take pytest minutes to print.
+    assert set(range(3000)) - set(found) == set()
+    assert len(found) == 3000
 
 
 @pytest.mark.parametrize("wrong", [{"keep": 0}, {"max_bytes": 0}])

@@ -25,6 +25,9 @@ _BEGINNING = b'{"time":"'
 _APPENDED = orjson.OPT_APPEND_NEWLINE
 _USD_DIGITS = 9
 _SECOND_DIGITS = 3
+_WORDS = 7
+"""Of a miss; a later version may add some."""
+
 _MOST = 2**53
 """No count, sum of money or time is beyond this."""
 
@@ -162,13 +165,11 @@ def _credits(value: Any) -> tuple[Credit, ...]:
 
 
 def _misses(value: Any) -> tuple[Miss, ...]:
-    try:
-        found = [Miss.from_text(text) for text in _texts(value)]
-    except ValueError:  # a number of thousands of digits
-        raise _DamagedError from None
-    misses = tuple(miss for miss in found if miss is not None)
-    for miss in misses:
-        for number in (miss.tokens, miss.cost_usd):
-            if number is not None and not 0 <= number <= _MOST:
-                raise _DamagedError
-    return misses
+    read = [(text, Miss.from_text(text)) for text in _texts(value)]
+    for text, miss in read:
+        # What cannot be a number is read as unknown; here it is damage.
+        if miss is not None and miss.to_text().split() != text.split()[:_WORDS]:
+            raise _DamagedError
+        if miss is not None and (miss.tokens or 0) > _MOST:
+            raise _DamagedError
+    return tuple(miss for _, miss in read if miss is not None)

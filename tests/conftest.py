@@ -1,5 +1,6 @@
 """What every test runs under."""
 
+import gc
 import os
 import tempfile
 
@@ -31,6 +32,28 @@ os.environ["XDG_CACHE_HOME"] = os.environ["LOCALAPPDATA"] = _CACHES.name
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+# What a module has that sends from many threads at once.
+_THREADS = ("ThreadPoolExecutor", "fan_out", "threading")
+
+
+@pytest.fixture(autouse=True)
+def collector_at_rest(request):
+    """Collect no garbage among threads.
+
+    httpcore holds a plain lock while it queues a request. A stream that an earlier test
+    has dropped is closed when it is collected, which takes that lock again; if that
+    comes in between, all threads wait for ever, with stock clients, too.
+    """
+    if not any(hasattr(request.module, name) for name in _THREADS):
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from threading import Lock
 from typing import Any
 
+from promptcache.interrupts import undisturbed
 from promptcache.receipts.events import (
     BodyUnreadable,
     CacheCreated,
@@ -94,7 +95,7 @@ class LoggingListener:
         if names is None or not self._logger.isEnabledFor(logging.WARNING):
             return True
         cause = (kind, *(getattr(event, name) for name in names))
-        with self._lock:
+        with undisturbed(), self._lock:
             is_known = cause in self._seen
             self._seen[cause] = None
             self._seen.move_to_end(cause)

@@ -5,14 +5,14 @@ Rule 2: a client that is attached already is left to its own seam.
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from promptcache.errors import PromptCacheError
 from promptcache.runs import Run, waiting_run
 
-__all__ = ["Twins", "instrumented", "replace_method"]
+__all__ = ["Twins", "instrumented", "replace_method", "replace_requests"]
 
 _MARK = "_promptcache_instrumented"
 
@@ -97,6 +97,32 @@ def instrumented(
                 raise
 
     return request_async if is_async else request
+
+
+def replace_requests(
+    base: Any,
+    *,
+    attach: Callable[[Any, Any], Any],
+    is_attached: Callable[[Any], bool],
+    is_for_us: Callable[[Any], bool],
+) -> None:
+    """Instrument the one method by which all requests of an SDK are sent.
+
+    Args:
+        base: The SDK's module with `SyncAPIClient` and `AsyncAPIClient`.
+        attach: Returns what serves a client, given that and a cache.
+        is_attached: Tells whether a client's requests go through a seam already.
+        is_for_us: Tells, by its options, whether a request asks a model.
+    """
+
+    def is_ours(client: Any, cast_to: Any, options: Any, **_: Any) -> bool:
+        del cast_to
+        return not is_attached(client) and is_for_us(options)
+
+    twins = Twins(attach)
+    for kind, is_async in ((base.SyncAPIClient, False), (base.AsyncAPIClient, True)):
+        made = partial(instrumented, is_for_us=is_ours, twins=twins, is_async=is_async)
+        replace_method(kind, "request", made)
 
 
 def replace_method(kind: type, name: str, made: Callable[[Any], Any]) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
-__all__ = ["TESTED", "Seam", "attach", "check", "is_for_us"]
+__all__ = ["TESTED", "Seam", "attach", "check", "is_attached", "is_for_us"]
 
 TESTED = "anthropic 0.120 to 2.12"
 
@@ -180,6 +180,11 @@ class Seam(_Middleware):  # type: ignore[misc]
 
     def _oldest(self) -> float:
         return next(iter(self._waiting.values()))[0]
+
+
+def is_attached(client: object) -> bool:
+    """Tell whether a client's requests go through a seam."""
+    return any(isinstance(it, Seam) for it in getattr(client, "middleware", ()))
 
 
 def is_for_us(options: Any) -> bool:

@@ -17,8 +17,8 @@ lint:  ## check format and rules
 type:  ## check types
 	$(PYTHON) -m mypy
 
-test:  ## run the tests
-	$(PYTHON) -m pytest
+test:  ## run the tests, on every core
+	$(PYTHON) -m pytest -n auto --dist loadscope
 
 ci:  ## run all that a change must pass, in environments of its own
 	bash .ci/run

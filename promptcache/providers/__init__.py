@@ -3,7 +3,7 @@
 A provider reads its requests into outlines and writes plans back; it never decides.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args
 
@@ -11,6 +11,7 @@ from promptcache.errors import OptionError, UnsupportedClientError
 from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
+from promptcache.planning.volatile import Arranged, Finder
 from promptcache.receipts.usage import Usage
 from promptcache.ttl import Ttl
 
@@ -74,6 +75,32 @@ class Provider(Protocol):
         self, model: str, host: str, overrides: Facts | None
     ) -> tuple[Rules, bool]:
         """Return what is accepted, and whether that is known for this model."""
+        ...
+
+    def arranged(
+        self,
+        body: Mapping[str, Any],
+        find: Finder,
+        *,
+        model: str,
+        host: str,
+        overrides: Facts | None,
+        splits: bool,
+        later_system: bool = True,
+        blocks: Collection[int] = (),
+    ) -> Arranged:
+        """Return the body with its volatile texts moved and its strings split.
+
+        Args:
+            body: The body; it is not written to.
+            find: Finds the texts that were given out.
+            model: What is asked.
+            host: Where it is sent.
+            overrides: Provider rules that are laid over those that ship.
+            splits: Strings may be split, where the wire takes blocks.
+            later_system: A system message between turns was not refused so far.
+            blocks: Numbers of blocks of the system prompt that are volatile as a whole.
+        """
         ...
 
     def outline(
@@ -143,6 +170,10 @@ class Provider(Protocol):
             built: The body as the framework built it.
             sent: The body that was refused.
         """
+        ...
+
+    def refuses_turn(self, status: int, message: str) -> bool:
+        """Tell whether a refusal is about a system message between turns."""
         ...
 
 

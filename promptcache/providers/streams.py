@@ -90,11 +90,13 @@ class Watch(ABC):
     def begin(self) -> None:
         """Note that the answer itself begins, unless it did before."""
         if self._prepared.first_token is None:
-            self._prepared.first_token = self._cache.clock.now()
+            self._prepared.begin(self._cache.clock.now())
 
     def end(self) -> None:
         """Settle with what is known, unless that was done before."""
-        told = self.told
+        told, turn = self.told, self._prepared.turn
+        if turn is not None:
+            (turn.fail if told.usage is None else turn.begin)()
         self._cache.settle(
             self._prepared,
             told.usage,

@@ -40,9 +40,21 @@ def cache():
     return Settling()
 
 
+class Sent:
+    """A request whose answer is watched."""
+
+    def __init__(self):
+        self.settled = False
+        self.first_token = None
+        self.turn = None
+
+    def begin(self, now):
+        self.first_token = now
+
+
 @pytest.fixture
 def prepared():
-    return SimpleNamespace(settled=False, first_token=None)
+    return Sent()
 
 
 @pytest.fixture

@@ -1,14 +1,15 @@
 """Anthropic's Messages API, on every platform that the `anthropic` SDK reaches."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
+from promptcache.planning.volatile import Arranged, Finder
 from promptcache.providers.anthropic import apply as writing
-from promptcache.providers.anthropic import diagnostics, facts, wire
+from promptcache.providers.anthropic import arranging, diagnostics, facts, wire
 from promptcache.providers.anthropic.blocks import ADVISORY
 from promptcache.providers.anthropic.usage import read_usage
 from promptcache.receipts.usage import Usage
@@ -42,6 +43,30 @@ class AnthropicProvider:
             advisory=ADVISORY,
         )
         return rules, not row.assumed
+
+    def arranged(
+        self,
+        body: Mapping[str, Any],
+        find: Finder,
+        *,
+        model: str,
+        host: str,
+        overrides: Mapping[str, Mapping[str, Any]] | None,
+        splits: bool,
+        later_system: bool = True,
+        blocks: Collection[int] = (),
+    ) -> Arranged:
+        """Return the body with its volatile texts moved and its strings split."""
+        row = facts.model_facts(model, overrides)
+        known = facts.HOSTS.get(host, facts.DIRECT)
+        taken = row.mid_conversation_system and known.mid_conversation_system
+        return arranging.arranged(
+            body,
+            find,
+            later_system=later_system and taken,
+            splits=splits,
+            blocks=blocks,
+        )
 
     def outline(
         self,
@@ -98,6 +123,11 @@ class AnthropicProvider:
         bad_request = 400
         ours = ("cache_control", "diagnostics")
         return status == bad_request and any(name in message for name in ours)
+
+    def refuses_turn(self, status: int, message: str) -> bool:
+        """Tell whether a refusal is about a system message between turns."""
+        bad_request = 400
+        return status == bad_request and "role 'system'" in message.replace('"', "'")
 
 
 ANTHROPIC = AnthropicProvider()

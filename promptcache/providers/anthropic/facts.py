@@ -24,6 +24,11 @@ __all__ = [
 ]
 
 DOCS = "https://platform.claude.com/docs/en/build-with-claude/prompt-caching"
+TURNS = (
+    "https://platform.claude.com/docs/en/build-with-claude/"
+    "mid-conversation-system-messages"
+)
+"""Which models take `role: system` turns, and where. Of hosts it speaks of none."""
 CHECKED = date(2026, 11, 22)
 
 MAX_BREAKPOINTS = 4
@@ -62,6 +67,8 @@ class HostFacts:
     """Whether a run of tool_use, or of tool_result, is one look-back position."""
     diagnostics: bool = False
     """Whether requests may ask why they missed."""
+    mid_conversation_system: bool = False
+    """Whether models that take `role: system` turns are known to take them here."""
     source: str = DOCS
     checked: date = CHECKED
 
@@ -99,7 +106,12 @@ _FIELDS = "minimum_tokens, mid_conversation_system"
 
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}
 
-DIRECT = HostFacts("anthropic", collapses_tool_runs=True, diagnostics=True)
+DIRECT = HostFacts(
+    "anthropic",
+    collapses_tool_runs=True,
+    diagnostics=True,
+    mid_conversation_system=True,
+)
 
 HOSTS: Mapping[str, HostFacts] = {
     host.name: host

@@ -116,15 +116,20 @@ class Seam(_Middleware):  # type: ignore[misc]
         return await arun(self._attempt(request, call_next))
 
     def _attempt(self, request: Any, call_next: Any) -> Flow[Any]:
-        prepared = self._prepared(request)
+        prepared = yield from self._prepared(request)
         if prepared is None:
             return (yield call_next(request))
+        with prepared.on_its_way():
+            return (yield from self._answer(request, call_next, prepared))
+
+    def _answer(self, request: Any, call_next: Any, prepared: "Prepared") -> Flow[Any]:
         try:
             response = yield from self._send(request, call_next, prepared)
         except Exception:
             self._keep(request, prepared)
             raise
         if not response.http_response.is_success:
+            prepared.fail()
             if _may_be_retried(response):
                 self._keep(request, prepared)
         elif request.stream:
@@ -138,7 +143,7 @@ class Seam(_Middleware):  # type: ignore[misc]
     def _send(self, request: Any, call_next: Any, prepared: "Prepared") -> Flow[Any]:
         prepared.attempts += 1
         response = yield call_next(_with_body(request, prepared))
-        if response.status_code < _FIRST_REFUSAL or not prepared.is_planned:
+        if response.status_code < _FIRST_REFUSAL or not prepared.is_changed:
             return response
         content = yield response.read()
         message = content.decode(errors="replace")
@@ -148,7 +153,7 @@ class Seam(_Middleware):  # type: ignore[misc]
         prepared.attempts += 1
         return (yield call_next(_with_body(request, prepared)))
 
-    def _prepared(self, request: Any) -> "Prepared | None":
+    def _prepared(self, request: Any) -> "Flow[Prepared | None]":
         """Return what is decided for a request, or None if it is none of ours."""
         options = request.options
         if not is_for_us(options):
@@ -159,7 +164,8 @@ class Seam(_Middleware):  # type: ignore[misc]
             # Another middleware may send something else under the same key.
             if prepared is not None and prepared.request.body == body:
                 return prepared
-        return self.cache.prepare(Request(ANTHROPIC, body, self._host))
+        built = Request(ANTHROPIC, body, self._host)
+        return (yield from self.cache.turns.prepare(built, self.cache.prepare))
 
     def _keep(self, request: Any, prepared: "Prepared") -> None:
         """Keep what was decided, in case that the SDK tries once more."""
@@ -212,7 +218,7 @@ def _with_body(request: Any, prepared: "Prepared") -> Any:
 
     `request.copy(body=...)` would copy the whole body deeply first.
     """
-    if not prepared.is_planned:
+    if not prepared.is_changed:
         return request
     planned = copy.copy(request)
     planned.options = copy.copy(request.options)

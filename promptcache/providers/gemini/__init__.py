@@ -1,13 +1,14 @@
 """Gemini's `generateContent`, on the Developer API and on Vertex AI."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
-from promptcache.providers.gemini import facts, wire
+from promptcache.planning.volatile import Arranged, Finder
+from promptcache.providers.gemini import arranging, facts, wire
 from promptcache.providers.gemini.usage import read_usage
 from promptcache.receipts.usage import Usage
 from promptcache.ttl import Ttl
@@ -43,6 +44,21 @@ class GeminiProvider:
             has_contents=row.explicit,
         )
         return rules, not row.assumed
+
+    def arranged(
+        self,
+        body: Mapping[str, Any],
+        find: Finder,
+        *,
+        model: str,  # noqa: ARG002
+        host: str,  # noqa: ARG002
+        overrides: Mapping[str, Mapping[str, Any]] | None,  # noqa: ARG002
+        splits: bool,  # noqa: ARG002
+        later_system: bool = True,  # noqa: ARG002
+        blocks: Collection[int] = (),
+    ) -> Arranged:
+        """Return the body with the volatile texts of its instruction moved."""
+        return arranging.arranged(body, find, blocks=blocks)
 
     def outline(
         self,
@@ -98,6 +114,10 @@ class GeminiProvider:
         sent: Mapping[str, Any],  # noqa: ARG002
     ) -> bool:
         """Return False: what is said of a cached content is for its keeper."""
+        return False
+
+    def refuses_turn(self, status: int, message: str) -> bool:  # noqa: ARG002
+        """Return False: there is no system message between turns."""
         return False
 
 

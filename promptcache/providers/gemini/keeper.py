@@ -231,7 +231,7 @@ class Keeper:
         account = self._account(prepared, remote)
         with self._lock:
             sight = account.see(
-                cuts_of(request.body, outline),
+                cuts_of(prepared.read, outline),
                 (outline.digest_before(outline.length), total),
                 minimum=row.implicit_minimum,
                 terms=terms,

@@ -49,8 +49,8 @@ class Placed:
 
     @property
     def body(self) -> Mapping[str, Any]:
-        """The whole body, as the framework built it."""
-        return self.prepared.request.body
+        """The whole body, as it would be sent without us."""
+        return self.prepared.whole
 
     @property
     def held(self) -> int:

@@ -273,7 +273,7 @@ class _Call:
     def arguments(self, prepared: "Prepared") -> tuple[Any, ...]:
         """Return what to call the SDK with, now."""
         options = self.options
-        if not prepared.is_planned:
+        if not prepared.is_changed:
             body = _Body(self.given)
         else:
             body = _Body(prepared.body)

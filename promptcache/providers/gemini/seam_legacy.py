@@ -191,15 +191,15 @@ class Seam:
             is_lost = yield from self.cache.lost(prepared, *refusal)
             if not is_lost:
                 raise
-        return (yield send(call.given, **options))
+        return (yield send(self._message(call, prepared), **options))
 
     def _message(self, call: "_Call", prepared: "Prepared") -> Any:
-        if not prepared.is_planned:
+        if not prepared.is_changed:
             return call.given
         try:
             return request_of(prepared.body, call.given.model)
         except Exception as error:  # noqa: BLE001 - the call survives any error
-            prepared.leave()
+            prepared.leave_all()
             name, model = GEMINI.name, call.request.model
             self.cache.tell(PlanningFailed.of(name, model, error))
             return call.given

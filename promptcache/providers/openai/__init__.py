@@ -1,14 +1,21 @@
 """OpenAI's Chat Completions and Responses, wherever the `openai` SDK reaches them."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptcache.outline import Outline, Trail
 from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
-from promptcache.providers.openai import chat, diagnostics, facts, responses
-from promptcache.providers.openai.refusals import names_our_fields
+from promptcache.planning.volatile import Arranged, Finder
+from promptcache.providers.openai import (
+    arranging,
+    chat,
+    diagnostics,
+    facts,
+    responses,
+)
+from promptcache.providers.openai.refusals import names_our_fields, refuses_system
 from promptcache.providers.openai.usage import metered, read_usage
 from promptcache.receipts.usage import Usage
 from promptcache.ttl import Ttl
@@ -69,6 +76,30 @@ class OpenAIProvider:
         )
         return rules, not row.assumed
 
+    def arranged(
+        self,
+        body: Mapping[str, Any],
+        find: Finder,
+        *,
+        model: str,
+        host: str,
+        overrides: Mapping[str, Mapping[str, Any]] | None,
+        splits: bool,
+        later_system: bool = True,
+        blocks: Collection[int] = (),
+    ) -> Arranged:
+        """Return the body with its volatile texts moved and its strings split."""
+        row = facts.model_facts(model, overrides)
+        server = facts.host_facts(host, overrides)
+        return arranging.arranged(
+            body,
+            find,
+            chat.WIRE if self.api == "chat" else responses.WIRE,
+            later_system=later_system and server.later_system,
+            splits=splits and row.breakpoints and server.breakpoints,
+            blocks=blocks,
+        )
+
     def outline(
         self,
         body: Mapping[str, Any],
@@ -126,6 +157,10 @@ class OpenAIProvider:
     ) -> bool:
         """Tell whether a refusal names fields that we added."""
         return names_our_fields(status, message, built=built, sent=sent)
+
+    def refuses_turn(self, status: int, message: str) -> bool:
+        """Tell whether a refusal is about a system message between others."""
+        return refuses_system(status, message)
 
 
 def _refuses_breakpoints(row: facts.ModelFacts, server: facts.HostFacts) -> bool:

@@ -23,7 +23,7 @@ from promptcache.providers.openai.values import (
 )
 from promptcache.providers.openai.writing import Wire, written
 
-__all__ = ["apply", "outline"]
+__all__ = ["WIRE", "apply", "outline"]
 
 _OPENINGS = {role: b"\0%b\0" % role.encode() for role in (*CHAT_PARTS, "assistant")}
 
@@ -82,7 +82,7 @@ def apply(body: Mapping[str, Any], outline: Outline, plan: Plan) -> dict[str, An
         outline: The body's outline.
         plan: What to place.
     """
-    return written(body, outline, plan, _WIRE)
+    return written(body, outline, plan, WIRE)
 
 
 def _read(reading: Reading, message: Mapping[str, Any]) -> None:
@@ -117,4 +117,4 @@ def _splits(message: Mapping[str, Any]) -> tuple[str, bool]:
     return "content", word(message.get("role")) in _SPLIT
 
 
-_WIRE = Wire(listed="messages", text="text", place=_splits)
+WIRE = Wire(listed="messages", text="text", place=_splits)

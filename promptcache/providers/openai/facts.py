@@ -129,6 +129,9 @@ class HostFacts:
     """Whether a request may ask for a longer retention."""
     diagnostics: bool = False
     """Whether the Responses API tells why a request missed."""
+    later_system: bool = True
+    """Whether system and developer messages may stand between others. `DOCS` speaks of
+    later ones; many models of others take one at the beginning only."""
     source: str = DOCS
     checked: date = CHECKED
 
@@ -228,7 +231,7 @@ HOSTS: Mapping[str, HostFacts] = {
         # gateway or an emulator; what it refuses, it is not asked again.
         HostFacts("local", breakpoints=True, retention=True, diagnostics=True),
         # Any other server that speaks this API: nothing but a key.
-        HostFacts("compatible"),
+        HostFacts("compatible", later_system=False),
     )
 }
 

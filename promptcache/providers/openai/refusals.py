@@ -9,9 +9,11 @@ from typing import Any
 from promptcache.providers.openai.breakpoints import MARK
 from promptcache.providers.openai.values import fields_of
 
-__all__ = ["names_our_fields"]
+__all__ = ["names_our_fields", "refuses_system"]
 
 _STATUSES = (400, 422)
+
+_SYSTEM_ROLES = ("system message", "developer message", "'system'", "'developer'")
 
 _FIELDS = {
     "prompt_cache_key": "prompt_cache_key",
@@ -45,6 +47,15 @@ def names_our_fields(
         if word in message and value is not None and value != built.get(name):
             return True
     return MARK in message and _is_ours(message, built, sent)
+
+
+def refuses_system(status: int, message: str) -> bool:
+    """Tell whether a refusal is about where a system or developer message stands.
+
+    Servers of others say that in many words, all of which name the role.
+    """
+    words = message.lower()
+    return status in _STATUSES and any(role in words for role in _SYSTEM_ROLES)
 
 
 def _is_ours(message: str, built: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:

@@ -31,7 +31,7 @@ from promptcache.providers.openai.values import (
 )
 from promptcache.providers.openai.writing import Wire, written
 
-__all__ = ["apply", "outline"]
+__all__ = ["WIRE", "apply", "outline"]
 
 _MARKED_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 """Items whose output may be a list of input parts. Source: the SDK's request types."""
@@ -125,7 +125,7 @@ def apply(body: Mapping[str, Any], outline: Outline, plan: Plan) -> dict[str, An
     given = body.get("input")
     if plan.mode is not None and isinstance(given, str) and given:
         body = {**body, "input": [{"role": "user", "content": given}]}
-    return written(body, outline, plan, _WIRE)
+    return written(body, outline, plan, WIRE)
 
 
 def _items(given: Any) -> Sequence[Any]:
@@ -215,4 +215,4 @@ def _place(item: Mapping[str, Any]) -> tuple[str, bool]:
     return "content", kind == "message" and word(item.get("role")) in _SPLIT
 
 
-_WIRE = Wire(listed="input", text="input_text", place=_place)
+WIRE = Wire(listed="input", text="input_text", place=_place)

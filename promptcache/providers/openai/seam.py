@@ -144,9 +144,10 @@ class Seam:
             follows=_follows(provider, body),
             deployment=getattr(self._client, "_azure_deployment", None),
         )
-        prepared = self.cache.prepare(request)
+        prepared = yield from self.cache.turns.prepare(request, self.cache.prepare)
         arrival = _Arrival(watch(self.cache, prepared), prepared, options.post_parser)
-        answer = yield from self._answer(send, options, arrival)
+        with prepared.on_its_way():
+            answer = yield from self._answer(send, options, arrival)
         if not arrival.has_come:
             settle_response(answer, arrival.watch)
         return answer
@@ -255,7 +256,7 @@ def _planned(options: Any, arrival: _Arrival) -> Any:
     planned = copy.copy(options)
     planned.post_parser = arrival
     prepared = arrival.prepared
-    if prepared.is_planned:
+    if prepared.is_changed:
         planned.json_data, planned.extra_json = _parted(prepared.body, options)
     return planned
 

@@ -11,6 +11,8 @@ from gemini_asking import MODEL, asked, config, is_like
 from promptcache import options
 from promptcache.emulator import Fault, GeminiSettings
 from promptcache.interrupts import undisturbed
+from promptcache.options import CallOptions
+from promptcache.prepared import Prepared
 from promptcache.providers import Request
 from promptcache.providers.gemini import GEMINI
 from promptcache.providers.gemini.streams import GenerateWatch, LateEvents, resumed
@@ -207,8 +209,8 @@ def watched(*chunks, **settings):
     """Return what is settled by chunks, and how many of them it takes."""
     cache = Settling()
     body = {"contents": [], "generationConfig": settings}
-    prepared = SimpleNamespace(
-        request=Request(GEMINI, body, "developer"), first_token=None, settled=False
+    prepared = Prepared(
+        Request(GEMINI, body, "developer"), body, CallOptions(), "auto", 0.0
     )
     watch = GenerateWatch(cache, prepared)
     for number, event in enumerate(chunks, 1):

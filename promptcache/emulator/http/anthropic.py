@@ -124,7 +124,7 @@ class MessagesApi:
         """
         body = {"max_tokens": 1, **call.body}
         settings = self._machine.anthropic(call.host).settings
-        check_request(body, settings)
+        check_request(body, settings, call.betas)
         total = read_prompt(body, settings).total_tokens
         self._log(call)
         return json_response({"input_tokens": total}, headers=call.headers)

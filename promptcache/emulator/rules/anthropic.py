@@ -50,7 +50,7 @@ def judge(
     Raises:
         RejectedError: The provider would refuse the request.
     """
-    check_request(body, settings)
+    check_request(body, settings, betas)
     prompt = read_prompt(body, settings, betas=betas)
     points = breakpoints(body, prompt, settings)
     model = str(body["model"])

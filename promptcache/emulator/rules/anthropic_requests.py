@@ -10,6 +10,7 @@ from promptcache.emulator.rules.anthropic_blocks import (
     marker_of,
 )
 from promptcache.emulator.rules.anthropic_fields import check_fields
+from promptcache.emulator.rules.anthropic_tool_changes import check_tool_changes
 from promptcache.emulator.rules.anthropic_turns import check_texts, check_turns
 from promptcache.emulator.rules.rejection import RejectedError
 from promptcache.emulator.rules.settings import Settings
@@ -21,8 +22,15 @@ NOT_FOUND = 404
 MINIMUM_THINKING = 1024
 
 
-def check_request(body: Mapping[str, Any], settings: Settings) -> None:
+def check_request(
+    body: Mapping[str, Any], settings: Settings, betas: Sequence[str] = ()
+) -> None:
     """Refuse what the provider refuses, breakpoint counts and order aside.
+
+    Args:
+        body: The request.
+        settings: The choices where sources leave a rule open.
+        betas: What its `anthropic-beta` header names.
 
     Raises:
         RejectedError: The provider would refuse the request.
@@ -37,6 +45,7 @@ def check_request(body: Mapping[str, Any], settings: Settings) -> None:
     facts = model_facts(model)
     check_turns(body["messages"], mid_system=facts.mid_conversation_system)
     _check_tools(body.get("tools") or ())
+    check_tool_changes(body, betas)
     _check_tool_choice(body)
     _check_thinking(body)
     if body["max_tokens"] == 0:

@@ -25,6 +25,7 @@ SERVED = re.compile(r"(ft:|openai\.|openai/)?(gpt-|o\d|chatgpt-|codex-|computer-
 CHAT_ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 ITEM_ROLES = ("assistant", "system", "developer", "user")
 CHOICES = ("none", "auto", "required")
+MODES = ("auto", "required")
 NOT_FOUND = 404
 
 
@@ -51,7 +52,7 @@ def check_request(api: Api, body: Body, settings: OpenAISettings) -> ModelFacts:
         _check_items(body, facts)
     check_parts(api, body, facts, settings)
     _check_tools(api, body)
-    _check_tool_choice(body)
+    _check_tool_choice(api, body)
     return facts
 
 
@@ -165,10 +166,12 @@ def _check_tools(api: Api, body: Body) -> None:
             raise missing(f"{path}.function.name" if nested else f"{path}.name")
 
 
-def _check_tool_choice(body: Body) -> None:
+def _check_tool_choice(api: Api, body: Body) -> None:
     choice = body.get("tool_choice")
     if choice is None:
         return
+    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
+        _check_allowed_tools(api, choice)
     if not isinstance(choice, Mapping) and choice not in CHOICES:
         raise bad_value("tool_choice", choice, CHOICES)
     if choice != "none" and not body.get("tools"):
@@ -177,3 +180,31 @@ def _check_tool_choice(body: Body) -> None:
             "'tools' are specified."
         )
         raise OpenAIRejectedError(msg, param="tool_choice")
+
+
+def _check_allowed_tools(api: Api, choice: Body) -> None:
+    """Refuse a choice among tools that is not of the form of its API.
+
+    Sources: of `openai` 2.54 `types/responses/tool_choice_allowed_param.py` and
+    `types/chat/chat_completion_allowed_tool_choice_param.py`; the texts are in none.
+    """
+    path, said = "tool_choice", choice.get("allowed_tools")
+    is_nested = api == "chat"
+    if is_nested:
+        path = f"{path}.allowed_tools"
+    else:
+        said = choice
+    if not isinstance(said, Mapping):
+        raise missing(path)
+    if said.get("mode") not in MODES:
+        raise bad_value(f"{path}.mode", said.get("mode"), MODES)
+    tools = said.get("tools")
+    if not isinstance(tools, Sequence) or isinstance(tools, str) or not tools:
+        raise missing(f"{path}.tools")
+    for index, tool in enumerate(tools):
+        if not isinstance(tool, Mapping) or tool.get("type") != "function":
+            continue
+        named = tool.get("function") if is_nested else tool
+        if not isinstance(named, Mapping) or not named.get("name"):
+            field = "function.name" if is_nested else "name"
+            raise missing(f"{path}.tools[{index}].{field}")

@@ -10,6 +10,7 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "
 TEXT = {"type": "text", "text": "t", "prompt_cache_breakpoint": MARK}
 INPUT = {"type": "input_text", "text": "t", "prompt_cache_breakpoint": MARK}
 SPOKEN = {"type": "output_text", "text": "t", "prompt_cache_breakpoint": MARK}
+BARE = {"type": "function", "name": "f"}
 INVALID = "invalid_request_error"
 
 
@@ -23,6 +24,10 @@ def said(role, *parts, **fields):
 
 def respond(*items, **fields):
     return {"model": "gpt-6.1-sol", "input": list(items) or "hello", **fields}
+
+
+def allowed(**fields):
+    return {"type": "allowed_tools", "allowed_tools": fields}
 
 
 def marked(**fields):
@@ -408,6 +413,38 @@ def test_what_is_accepted(world, api, body):
             id="no-name",
         ),
         pytest.param(chat(tool_choice="f"), "chat", "tool_choice", id="choice"),
+        pytest.param(
+            chat(
+                tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [BARE]}
+            ),
+            "chat",
+            "tool_choice.allowed_tools",
+            id="choice-of-responses",
+        ),
+        pytest.param(
+            chat(tool_choice=allowed(mode="none", tools=[BARE])),
+            "chat",
+            "tool_choice.allowed_tools.mode",
+            id="choice-in-no-mode",
+        ),
+        pytest.param(
+            chat(tool_choice=allowed(mode="auto", tools=[])),
+            "chat",
+            "tool_choice.allowed_tools.tools",
+            id="choice-of-no-tools",
+        ),
+        pytest.param(
+            chat(tool_choice=allowed(mode="auto", tools=[BARE])),
+            "chat",
+            "tool_choice.allowed_tools.tools[0].function.name",
+            id="choice-by-another-name",
+        ),
+        pytest.param(
+            respond(tool_choice=allowed(mode="auto", tools=[BARE])),
+            "responses",
+            "tool_choice.mode",
+            id="choice-of-chat",
+        ),
         pytest.param(
             chat(tool_choice="auto"), "chat", "tool_choice", id="choice-of-none"
         ),

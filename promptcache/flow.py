@@ -3,14 +3,15 @@
 A flow is a generator that yields whatever an SDK call returned: the value itself in
 synchronous code, an awaitable in asynchronous code. Its driver sends the value back.
 What blocks in either is yielded as an `Aside`: asynchronous code waits for a thread.
+What each does in its own way is yielded as a `Pause`.
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-__all__ = ["Aside", "Flow", "arun", "run"]
+__all__ = ["Aside", "Flow", "Pause", "arun", "run"]
 
 Result = TypeVar("Result")
 
@@ -24,12 +25,22 @@ class Aside:
     call: Callable[[], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A wait for others in this process, whose value or error the flow gets back."""
+
+    call: Callable[[], Any]
+    """Blocks its thread."""
+    acall: Callable[[], Awaitable[Any]]
+    """Lets its event loop go on."""
+
+
 def run(flow: Flow[Result]) -> Result:
     """Drive a flow whose calls return values."""
     try:
         step = next(flow)
         while True:
-            if not isinstance(step, Aside):
+            if not isinstance(step, (Aside, Pause)):
                 step = flow.send(step)
                 continue
             try:
@@ -51,6 +62,8 @@ async def arun(flow: Flow[Result]) -> Result:
             try:
                 if isinstance(step, Aside):
                     value = await asyncio.to_thread(step.call)
+                elif isinstance(step, Pause):
+                    value = await step.acall()
                 else:
                     value = await step
             except BaseException as error:  # noqa: BLE001 - the flow decides, cancels too

@@ -1,4 +1,4 @@
-"""What may be spent on remote caches that nobody asked for one by one."""
+"""What may be spent unasked: money on remote caches, and time on waiting."""
 
 from dataclasses import dataclass
 from math import inf
@@ -11,9 +11,10 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on Gemini's cached contents, of all workers that share a store.
+    """Bounds on what is done unasked.
 
-    At a bound nothing is created, requests go out in full, and one event says so.
+    Those of Gemini's cached contents are for all workers that share a store: at one,
+    nothing is created, requests go out in full, and one event says so.
 
     Raises:
         OptionError: A bound is not allowed.
@@ -31,6 +32,9 @@ class Limits:
     wait_seconds: float = 0.0
     """How long a request may wait for a creation that pays from this very request on;
     0 sends it in full at once, and the cached content is created beside it."""
+    fan_out_seconds: float = 10.0
+    """How long a request may wait, where `fan_out` is on, for the first of those that
+    share its head to be answered; 0 waits for nothing."""
 
     def __post_init__(self) -> None:
         if not _is_amount(self.usd_per_hour):
@@ -39,8 +43,10 @@ class Limits:
             raise OptionError("live_caches", self.live_caches, "a count from 0")
         if self.token_hours is not None and not _is_amount(self.token_hours):
             raise OptionError("token_hours", self.token_hours, "0 or more, or None")
-        if not _is_amount(self.wait_seconds) or self.wait_seconds == inf:
-            raise OptionError("wait_seconds", self.wait_seconds, "0 or more seconds")
+        for name in ("wait_seconds", "fan_out_seconds"):
+            seconds = getattr(self, name)
+            if not _is_amount(seconds) or seconds == inf:
+                raise OptionError(name, seconds, "0 or more seconds")
 
 
 def _is_amount(value: Any) -> bool:

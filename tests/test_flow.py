@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from promptcache.flow import Aside, arun, run
+from promptcache.flow import Aside, Pause, arun, run
 
 
 def flow(calls, seen):
@@ -173,3 +173,37 @@ async def test_asides_beside_awaitables():
         return one + (yield value())
 
     assert await arun(both()) == 3
+
+
+async def test_pauses():
+    """Each driver waits in its own way, and the flow gets what that gave."""
+    here = threading.current_thread()
+
+    async def later():
+        assert threading.current_thread() is here
+        await asyncio.sleep(0)
+        return "async"
+
+    def paused():
+        return (yield Pause(lambda: "sync", later))
+
+    assert run(paused()) == "sync"
+    assert await arun(paused()) == "async"
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+async def test_a_pause_that_fails(driver):
+    """Its error is the flow's to handle, as any other."""
+
+    async def fail():
+        raise ValueError("async")
+
+    def paused():
+        try:
+            yield Pause(broken, fail)
+        except ValueError as error:
+            return str(error)
+
+    drive = paused()
+    found = run(drive) if driver == "sync" else await arun(drive)
+    assert found == ("no value" if driver == "sync" else "async")

@@ -9,9 +9,13 @@ from promptcache.limits import Limits
 
 
 def test_limits_without_a_word():
-    """What is allowed unasked is little, and no request waits."""
+    """What is allowed unasked is little, and no request waits for a creation."""
     assert Limits() == Limits(
-        usd_per_hour=0.10, live_caches=8, token_hours=None, wait_seconds=0.0
+        usd_per_hour=0.10,
+        live_caches=8,
+        token_hours=None,
+        wait_seconds=0.0,
+        fan_out_seconds=10.0,
     )
 
 
@@ -23,6 +27,7 @@ def test_limits_without_a_word():
         pytest.param({"live_caches": 0}, id="no caches"),
         pytest.param({"token_hours": 0.5}, id="tokens"),
         pytest.param({"wait_seconds": 2.5}, id="wait"),
+        pytest.param({"fan_out_seconds": 0}, id="no wait for another"),
     ],
 )
 def test_allowed(fields):
@@ -47,6 +52,8 @@ def test_allowed(fields):
         pytest.param({"token_hours": math.nan}, id="unclear tokens"),
         pytest.param({"wait_seconds": -1}, id="negative wait"),
         pytest.param({"wait_seconds": math.inf}, id="endless wait"),
+        pytest.param({"fan_out_seconds": -1}, id="negative wait for another"),
+        pytest.param({"fan_out_seconds": math.inf}, id="endless wait for another"),
     ],
 )
 def test_refused(fields):

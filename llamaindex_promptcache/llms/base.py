@@ -176,7 +176,7 @@ class PromptCachedLLM(FunctionCallingLLM):
         given = dict(llm_kwargs or {})
         with self._call(given):
             found: Model = self._stock.structured_predict(
-                output_cls, self._handed(prompt), given, **prompt_args
+                output_cls, self._handed(prompt, given), given, **prompt_args
             )
         return found
 
@@ -192,7 +192,7 @@ class PromptCachedLLM(FunctionCallingLLM):
         given = dict(llm_kwargs or {})
         with self._call(given):
             found: Model = await self._stock.astructured_predict(
-                output_cls, self._handed(prompt), given, **prompt_args
+                output_cls, self._handed(prompt, given), given, **prompt_args
             )
         return found
 
@@ -236,8 +236,18 @@ class PromptCachedLLM(FunctionCallingLLM):
     def _check(self) -> None:
         """Refuse at construction what is bound to fail; each class has its own."""
 
-    def _handed(self, prompt: PromptTemplate) -> PromptTemplate:
-        """Return a prompt as the parent gets it for structured output."""
+    def _handed(
+        self,
+        prompt: PromptTemplate,
+        llm_kwargs: dict[str, Any] | None = None,  # noqa: ARG002 - for who adds to it
+    ) -> PromptTemplate:
+        """Return a prompt as the parent gets it for structured output.
+
+        Args:
+            prompt: The caller's.
+            llm_kwargs: What the parent sends with the answer's form, where that may be
+                added to while the prompt is formatted; None for a stream.
+        """
         return prompt
 
     def _call(

@@ -91,7 +91,7 @@ class PromptCachedGoogleGenAI(PromptCachedLLM, GoogleGenAI):
             )
         return found
 
-    def _handed(self, prompt: Any) -> Any:
+    def _handed(self, prompt: Any, llm_kwargs: Any = None) -> Any:  # noqa: ARG002
         # With a function to call, the messages go through `_chat` and its like.
         if self.pydantic_program_mode == PydanticProgramMode.DEFAULT:
             return _lent(prompt)

@@ -1,10 +1,11 @@
-"""Messages as `GoogleGenAI` is handed them, since it writes into those that it gets.
+"""Messages as LlamaIndex's classes are handed them that take no cache points.
 
-Rule 1: the caller's messages are read, never written; no list of theirs is shared.
-Rule 2: what is left out is what Gemini cannot be told: cache points.
+Rule 1: the caller's messages are read, never written; no list of theirs is shared with
+`GoogleGenAI`, which writes into those that it gets.
+Rule 2: what is left out is what these classes raise on: cache points.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, overload
 
 from llama_index.core.base.llms.base import BaseLLM
@@ -46,18 +47,24 @@ class LentPrompt(BasePromptTemplate):
     """A prompt whose messages have no cache points, and which is else as it was."""
 
     inner: BasePromptTemplate
+    seen: Callable[[list[ChatMessage]], None] | None = None
+    """Shown the messages with their cache points, before they are sent."""
 
     @classmethod
-    def of(cls, inner: BasePromptTemplate) -> "LentPrompt":
+    def of(
+        cls,
+        inner: BasePromptTemplate,
+        seen: Callable[[list[ChatMessage]], None] | None = None,
+    ) -> "LentPrompt":
         """Return what stands in for a prompt."""
         fields: Any = {
             name: getattr(inner, name) for name in BasePromptTemplate.model_fields
         }
-        return cls(**fields, inner=inner)
+        return cls(**fields, inner=inner, seen=seen)
 
     def partial_format(self, **kwargs: Any) -> "LentPrompt":
         """Return one with some of its variables set."""
-        return LentPrompt.of(self.inner.partial_format(**kwargs))
+        return LentPrompt.of(self.inner.partial_format(**kwargs), self.seen)
 
     def format(self, llm: BaseLLM | None = None, **kwargs: Any) -> str:
         """Return the prompt as a text."""
@@ -71,7 +78,10 @@ class LentPrompt(BasePromptTemplate):
         call = current_call()
         if call is not None:
             call.note_span()
-        return without_cache_points(self.inner.format_messages(llm, **kwargs))
+        messages = self.inner.format_messages(llm, **kwargs)
+        if self.seen is not None:
+            self.seen(messages)
+        return without_cache_points(messages)
 
     def get_template(self, llm: BaseLLM | None = None) -> str:
         """Return the text of the template."""

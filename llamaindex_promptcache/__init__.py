@@ -8,10 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from llamaindex_promptcache.spans import span_of_call
-from promptcache import add_span_finder
+from promptcache import add_span_finder, static, volatile
 
 if TYPE_CHECKING:
     from llamaindex_promptcache.callbacks import PromptCacheCallbackHandler
+    from llamaindex_promptcache.chat_engines import (
+        PromptCachedCondensePlusContextChatEngine,
+        PromptCachedContextChatEngine,
+    )
+    from llamaindex_promptcache.extractors import (
+        PromptCachedDocumentContextExtractor,
+    )
     from llamaindex_promptcache.handlers import PromptCacheHandler
     from llamaindex_promptcache.instrumentation import PromptCacheEvent
     from llamaindex_promptcache.llms.anthropic import PromptCachedAnthropic
@@ -20,7 +27,10 @@ if TYPE_CHECKING:
         PromptCachedOpenAI,
         PromptCachedOpenAIResponses,
     )
+    from llamaindex_promptcache.memories import stable_memory
+    from llamaindex_promptcache.postprocessors import StableNodeOrder
     from llamaindex_promptcache.retrievers import GeminiResidentRetriever
+    from llamaindex_promptcache.templates import cacheable_qa_template
     from llamaindex_promptcache.twins import prompt_cached
 
 __all__ = [
@@ -29,10 +39,18 @@ __all__ = [
     "PromptCacheEvent",
     "PromptCacheHandler",
     "PromptCachedAnthropic",
+    "PromptCachedCondensePlusContextChatEngine",
+    "PromptCachedContextChatEngine",
+    "PromptCachedDocumentContextExtractor",
     "PromptCachedGoogleGenAI",
     "PromptCachedOpenAI",
     "PromptCachedOpenAIResponses",
+    "StableNodeOrder",
+    "cacheable_qa_template",
     "prompt_cached",
+    "stable_memory",
+    "static",
+    "volatile",
 ]
 
 _LAZY = {
@@ -41,10 +59,16 @@ _LAZY = {
     "PromptCacheEvent": "llamaindex_promptcache.instrumentation",
     "PromptCacheHandler": "llamaindex_promptcache.handlers",
     "PromptCachedAnthropic": "llamaindex_promptcache.llms.anthropic",
+    "PromptCachedCondensePlusContextChatEngine": "llamaindex_promptcache.chat_engines",
+    "PromptCachedContextChatEngine": "llamaindex_promptcache.chat_engines",
+    "PromptCachedDocumentContextExtractor": "llamaindex_promptcache.extractors",
     "PromptCachedGoogleGenAI": "llamaindex_promptcache.llms.google",
     "PromptCachedOpenAI": "llamaindex_promptcache.llms.openai",
     "PromptCachedOpenAIResponses": "llamaindex_promptcache.llms.openai",
+    "StableNodeOrder": "llamaindex_promptcache.postprocessors",
+    "cacheable_qa_template": "llamaindex_promptcache.templates",
     "prompt_cached": "llamaindex_promptcache.twins",
+    "stable_memory": "llamaindex_promptcache.memories",
 }
 
 

@@ -30,7 +30,7 @@ except ImportError as error:
 from pydantic import PrivateAttr
 from typing_extensions import Self
 
-from promptcache import Call, PromptCache, Receipt
+from promptcache import Call, CallOptions, PromptCache, Receipt
 
 __all__ = ["LlmCall", "PromptCacheEvent", "current_call", "listen_to", "tell_of"]
 
@@ -96,6 +96,11 @@ class LlmCall:
         with suppress(ValueError):
             _current.reset(self._token)
         self._call.__exit__(kind, error, traceback)
+
+    @property
+    def options(self) -> CallOptions:
+        """What holds for the requests that are made inside it."""
+        return self._call.options
 
     def note_span(self) -> None:
         """Take the open span for that of the LLM: the request is about to be sent."""

@@ -25,6 +25,8 @@ from promptcache.instrumented import instrument
 from promptcache.limits import Limits
 from promptcache.observing import observe, read_usage
 from promptcache.options import CallOptions, options
+from promptcache.ordering import DocumentText, OrderMode, StableOrder
+from promptcache.parts import document, noted, static, volatile
 from promptcache.planning.policies import Policy
 from promptcache.receipts.advice import Advice
 from promptcache.receipts.events import Event, Listener, Settled
@@ -58,6 +60,7 @@ __all__ = [
     "CallOptions",
     "Clock",
     "Cost",
+    "DocumentText",
     "Estimate",
     "Event",
     "FixedPrices",
@@ -69,6 +72,7 @@ __all__ = [
     "MemoryStore",
     "OpenTelemetryListener",
     "OptionError",
+    "OrderMode",
     "PlanningError",
     "Policy",
     "Prices",
@@ -81,6 +85,7 @@ __all__ = [
     "Run",
     "Settled",
     "SqliteStore",
+    "StableOrder",
     "Store",
     "StoreError",
     "SystemClock",
@@ -89,14 +94,18 @@ __all__ = [
     "add_span_finder",
     "attach",
     "default_cache",
+    "document",
     "estimate",
     "instrument",
     "is_switched_off",
+    "noted",
     "observe",
     "open_store",
     "options",
     "read_choice",
     "read_usage",
+    "static",
+    "volatile",
 ]
 
 _LAZY = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from promptcache.clock import Clock, SystemClock
 from promptcache.errors import PlanningError, PromptCacheError, UnreadableBodyError
 from promptcache.factsfile import read_facts
+from promptcache.fanout import Turns
 from promptcache.flow import Aside, Flow
 from promptcache.holdings import Holdings, read_secret
 from promptcache.interrupts import undisturbed
@@ -131,6 +132,7 @@ class PromptCache:
             tell=self._listeners,
             log=PlanLog(self.limits),
         )
+        self.turns = Turns(self._planner, clock=self.clock, limits=self.limits)
         self._settling = Settling(tell=self._listeners)
         self._holdings = Holdings(store, tell=self._listeners)
         self._report = Report()
@@ -312,16 +314,12 @@ class PromptCache:
 
     def refuse(self, prepared: Prepared, status: int, message: str) -> bool:
         """Take note of a refusal; tell whether to send the request unplanned now."""
-        request = prepared.request
-        if not prepared.is_planned:
+        request, now = prepared.request, self.clock.now()
+        if not self._planner.left(prepared, status, message, now=now):
             return False
-        provider, built = request.provider, request.body
-        if not provider.is_our_fault(status, message, built=built, sent=prepared.body):
-            return False
-        self._planner.note_refusal(request, now=self.clock.now())
-        prepared.leave()
         prepared.plan = Plan(notes=("refused",))
-        self._listeners(RetriedUnplanned(provider.name, request.model, status, message))
+        name, model = request.provider.name, request.model
+        self._listeners(RetriedUnplanned(name, model, status, message))
         return True
 
     def settle(

@@ -49,6 +49,11 @@ class Call:
         self._tokens: list[Token[Any]] = []
         self._identities: list[AbstractContextManager[None]] = []
 
+    @property
+    def options(self) -> CallOptions:
+        """What holds for the requests that are made inside it."""
+        return self._said
+
     def __enter__(self) -> "Call":  # noqa: PYI034 - Python 3.10 has no `Self`
         self._tokens.append(entered(self._said))
         self._identities.append(identified(self._run_id))

@@ -19,6 +19,7 @@ from promptcache.receipts.miss import Miss
 from promptcache.receipts.prices import Cost, Prices
 from promptcache.receipts.receipt import Credit, Receipt
 from promptcache.receipts.sketch import Sketch, digest_of
+from promptcache.receipts.toolset import tools_note
 from promptcache.receipts.usage import Usage
 from promptcache.receipts.why import why
 from promptcache.state.footprints import Footprints
@@ -102,15 +103,19 @@ class Settling:
         )
         asked, fresh = self._completed(left, prepared, outline)
         named = _named(prepared, outline, rules)
+        near = self.footprints.near(asked)
         miss = why(
             asked,
-            self.footprints.near(asked),
+            near,
             rules=rules,
             sketches=lambda it: fresh.get(it) or self.footprints.sketch(it),
             place=outline.place,
             reads_named=named is not None,
             told=answer.missed,
         )
+        tools = tools_note(asked, near)
+        if tools is not None:
+            prepared.notes.append(tools)
         self.footprints.note(asked)
         self.footprints.keep_sketches(fresh)
         self.footprints.touch_sketches(_contents(asked, asked.opening))
@@ -224,7 +229,7 @@ def _read_again(
         return
     request = prepared.request
     again = request.provider.outline(
-        request.body,
+        prepared.read,
         model=request.model,
         host=request.host,
         tenant=prepared.options.tenant,

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 from hypothesis import settings
 
+from promptcache import parts
 from promptcache.emulator import Emulator
 
 # A developer's own switches, keys and tracing reach no test.
@@ -54,6 +55,12 @@ def collector_at_rest(request):
         yield
     finally:
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def nothing_given():
+    """Let each test begin in a process that has given no text out."""
+    parts._forget()
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ PURE = (
     "promptcache.emulator.rules",
     "promptcache.analysis.estimating",
     "promptcache.analysis.offers",
+    "promptcache.tool_choice",
+    "promptcache.tools",
 )
 # What acts, in rooms that are pure otherwise: the listeners and the seams.
 ACTING = (
@@ -77,6 +79,7 @@ ABOVE = (
     "promptcache.demo",
     "promptcache.holdings",
     "promptcache.observing",
+    "promptcache.ordering",
     "promptcache.testing",
 )
 # What is handed the cache by its caller, and may name its type.
@@ -240,6 +243,9 @@ def _adapter_direction(module, found, public):
     if root in ADAPTERS and root != module.split(".")[0]:
         yield f"imports the other adapter, {root}"
     if root != "promptcache" or any(_in(found.module, it) for it in PUBLIC_MODULES):
+        return
+    # A public name may be that of a module too: `options`, `estimate`.
+    if found.name is None and found.module.removeprefix("promptcache.") in public:
         return
     if found.module != "promptcache" or found.name not in public:
         target = ".".join(filter(None, (found.module, found.name)))

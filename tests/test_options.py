@@ -46,6 +46,7 @@ def test_forms(said, expected):
         pytest.param({"conversation": b"c"}, "non-empty string", id="bytes"),
         pytest.param({"ttl": "2h"}, "5m, 30m, 1h, 12h", id="ttl"),
         pytest.param({"enabled": 1}, "True or False", id="enabled"),
+        pytest.param({"fan_out": 8}, "True or False", id="fan-out"),
         pytest.param("auto", "a dict of", id="string"),
         pytest.param(["tenant"], "a dict of", id="list"),
     ],
@@ -74,6 +75,18 @@ def test_false_and_none_differ():
         assert current_options().enabled is False
     with options(enabled=False), options(enabled=True):
         assert current_options().enabled is True
+
+
+def test_fanning_out():
+    """The switch of a call is more than that of a block around it, and may be off."""
+    with options(fan_out=True):
+        assert CallOptions().over(current_options()).fan_out is True
+        assert CallOptions.read({"fan_out": False}).over(current_options()).fan_out is (
+            False
+        )
+        with options(tenant="a"):
+            assert current_options() == CallOptions("a", fan_out=True)
+    assert current_options().fan_out is None
 
 
 def test_left_by_an_error():

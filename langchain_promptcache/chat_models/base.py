@@ -21,6 +21,12 @@ from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from pydantic import Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
+from langchain_promptcache.batches import (
+    abatched_steps,
+    batch_options,
+    batched,
+    batched_steps,
+)
 from langchain_promptcache.identity import identity_in
 from langchain_promptcache.streams import (
     anamed_steps,
@@ -173,6 +179,28 @@ class PromptCachedChatModel(BaseChatModel):
         stream = super().astream
         return anamed_steps(lambda known: stream(input, known, **given), config)
 
+    def batch(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return what the parent returns; the first of its kind goes ahead.
+
+        Those that share a head with it wait until it is answered, and read what it
+        wrote, unless `fan_out=False` is among the options.
+        """
+        with batched():
+            return super().batch(inputs, *args, **kwargs)
+
+    async def abatch(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what `batch` does."""
+        with batched():
+            return await super().abatch(inputs, *args, **kwargs)
+
+    def batch_as_completed(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what `batch` does, yielding each answer when it is there."""
+        return batched_steps(super().batch_as_completed(inputs, *args, **kwargs))
+
+    def abatch_as_completed(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Do what `batch` does, yielding each answer when it is there."""
+        return abatched_steps(super().abatch_as_completed(inputs, *args, **kwargs))
+
     def _generate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
         # LangChain streams here for handlers of tokens, and does not say for which run.
         with naming(kwargs.get("run_manager")):
@@ -281,7 +309,7 @@ class PromptCachedChatModel(BaseChatModel):
         said = self._read_options(kwargs.pop(OPTION, None))
         return Call(
             said,
-            defaults=self._standing_options().over(identity),
+            defaults=self._standing_options().over(identity).over(batch_options()),
             run_id=named_run() if run_manager is None else str(run_manager.run_id),
         )
 

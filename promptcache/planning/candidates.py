@@ -5,6 +5,7 @@ Rule 2: a prefix below the provider's minimum is no candidate.
 Rule 3: what changes on every call is never the last block of a candidate.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from promptcache.outline import Outline
 from promptcache.planning.policies import Policy
 from promptcache.planning.reasons import Reason
 from promptcache.planning.slots import Rules
+from promptcache.planning.volatile import Kind
 from promptcache.ttl import Ttl
 
 __all__ = [
@@ -23,10 +25,14 @@ __all__ = [
     "Past",
     "break_even",
     "candidates",
+    "end_before_last",
+    "grows",
     "head_end",
     "lifetimes",
     "markable",
+    "part_ends",
     "reaches",
+    "stable_end",
     "tail_chance",
 ]
 
@@ -35,6 +41,9 @@ SLACK = 0.85
 
 PRIOR_WEIGHT = 8
 """Observations that the prior counts for, so that a few of them can turn it."""
+
+DOCUMENT_PRIOR = 0.35
+"""How likely the documents of a request come again, before anything is known."""
 
 # What twelve hours cost is in no source; two is what an hour costs elsewhere.
 WRITE: Mapping[Ttl, float] = {
@@ -69,6 +78,10 @@ class Past:
     """Requests like this one whose tail did not, for its lifetime."""
     shards: int = 1
     """Keys that the requests with this head are split over, so often do they come."""
+    unstable: int | None = None
+    """Where text stands that was given out as volatile; it will not be there again."""
+    ends: tuple[tuple[int, Kind], ...] = ()
+    """Blocks of the last turn that end with a static text or a document."""
 
 
 NOTHING_KNOWN = Past()
@@ -94,7 +107,7 @@ def candidates(
     """Return the places worth a slot, best first, and notes on what is left out."""
     lives = lifetimes(policy, rules.ttls[0], ttl)
     notes: list[str] = []
-    tail = markable(outline, outline.length - 1)
+    tail = markable(outline, stable_end(outline, past))
     if outline.warms:
         notes.append("tail not written: the request only warms what is before it")
         tail = -1
@@ -168,10 +181,11 @@ def _places(
     if head < entry < deepest and units[deepest] - units[entry] >= rules.lookback:
         yield entry, lives.history, "previous"
     yield from _heads(outline, head, lives)
+    yield from part_ends(outline, past, lives, head)
     if shared > head:
         yield shared, lives.history, "shared"
-    if tail > head or outline.warms:
-        stable = markable(outline, outline.message_end(len(outline.starts) - 2))
+    if tail > head or outline.warms or grows(outline, shared, head):
+        stable = markable(outline, end_before_last(outline, past))
         if stable > head:
             yield stable, lives.history, "stable"
     if tail > head:
@@ -198,6 +212,52 @@ def head_end(outline: Outline, past: Past) -> int:
     if past.volatile is None:
         return outline.system_end - 1
     return past.volatile - 1 if past.volatile >= outline.tools_end else -1
+
+
+def stable_end(outline: Outline, past: Past) -> int:
+    """Return the last block of what the next request may have too."""
+    return (outline.length if past.unstable is None else past.unstable) - 1
+
+
+def end_before_last(outline: Outline, past: Past) -> int:
+    """Return the end of the turns before the last one that may come again."""
+    last = bisect_right(outline.starts, stable_end(outline, past)) - 1
+    return outline.message_end(last - 1)
+
+
+def grows(outline: Outline, shared: int, head: int) -> bool:
+    """Tell whether a conversation is known to go on, even if its last turns do not.
+
+    The last turn of a chat about documents has them, and the history of the next one
+    does not: all turns but that come again.
+
+    Args:
+        outline: The request.
+        shared: Deepest block that an earlier request had too.
+        head: Last block of the head.
+    """
+    return outline.has_answers and shared > head
+
+
+def part_ends(
+    outline: Outline, past: Past, lives: Lifetimes, head: int
+) -> Iterator[tuple[int, Ttl | None, Reason]]:
+    """Yield where static texts and documents of the last turn end, the latest first.
+
+    A static text is said to come again. Of documents only the last one's end is worth
+    a breakpoint, as long as requests like this one are not known for coming once.
+    """
+    refusals, end = outline.blocks.refusals, stable_end(outline, past)
+    stable = [it for it in past.ends if head < it[0] <= end and not refusals[it[0]]]
+    documents = [position for position, kind in stable if kind == "document"]
+    if documents and lives.history is not None:
+        seen = past.repeated + past.lost
+        again = PRIOR_WEIGHT * DOCUMENT_PRIOR + past.repeated
+        if again / (PRIOR_WEIGHT + seen) > break_even(lives.history):
+            yield documents[-1], lives.history, "part"
+    for position, kind in reversed(stable):
+        if kind == "static":
+            yield position, lives.history, "part"
 
 
 def _spaced(outline: Outline, floor: int, tail: int, step: int) -> Iterator[int]:

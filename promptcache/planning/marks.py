@@ -17,10 +17,14 @@ from promptcache.planning.candidates import (
     Lifetimes,
     Past,
     break_even,
+    end_before_last,
+    grows,
     head_end,
     lifetimes,
     markable,
+    part_ends,
     reaches,
+    stable_end,
     tail_chance,
 )
 from promptcache.planning.policies import Policy
@@ -102,13 +106,16 @@ def _tail(
         if chance <= break_even(lives.tail):
             notes.append(f"tail not written: {chance:.0%} likely to be read again")
             return -1
-    return markable(outline, outline.length - 1)
+    return markable(outline, stable_end(outline, past))
 
 
 def _mode(outline: Outline, past: Past, tail: int) -> Mode:
     # A request that has nothing but a head is written where the provider chooses, and
     # what it puts before a request is found only where it chose then.
     only_head = 0 <= outline.implicit < outline.system_end
+    if past.unstable is not None and past.unstable <= outline.implicit:
+        # What it would write is not there again.
+        return "explicit" if outline.trail is None else "implicit"
     chosen = tail >= 0 or only_head or outline.trail is not None
     return "implicit" if chosen or _reads_unmarked(outline, past) else "explicit"
 
@@ -136,12 +143,17 @@ def _places(
         yield tail, lives.tail, "tail"
     if head >= outline.tools_end:
         yield head, lives.system, "system"
+    yield from part_ends(outline, past, lives, head)
     entry = past.entry
     if entry >= outline.tools_end and not outline.blocks.refusals[entry]:
         yield entry, lives.history, "previous"
     shared = markable(outline, past.shared)
     if shared > head:
         yield shared, lives.history, "shared"
+    if grows(outline, shared, head):
+        stable = markable(outline, end_before_last(outline, past))
+        if stable > shared:
+            yield stable, lives.history, "stable"
     for position in range(outline.tools_end, head):
         if not outline.blocks.refusals[position]:
             yield position, lives.system, "system"

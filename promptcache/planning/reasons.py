@@ -10,6 +10,7 @@ Reason = Literal[
     "tail",  # the end of the request, which the next one will repeat
     "stable",  # the end of the turns before the last one
     "previous",  # where an earlier request wrote, beyond the look-back of the tail
+    "part",  # the end of a static text or of a document within a turn
     "shared",  # the end of what an earlier request had in common with this one
     "spaced",  # a step of the look-back through a long new stretch
     "fixed",  # the caller's own

@@ -62,9 +62,10 @@ _SECTIONS: Mapping[Section, str] = {
         "counts out of their descriptions and schemas."
     ),
     "system": (
-        "The system prompt was not the same. Keep dates, times, user names, ids and "
-        "retrieved documents out of its template, and put them into the last user "
-        "message."
+        "The system prompt was not the same. Give dates, times, user names and ids out "
+        "with `volatile(...)`, which sends them behind what stays, or allow moving a "
+        'block that changes with `prompt_cache={"move_volatile": True}`; put retrieved '
+        "documents into the last user message."
     ),
     "messages": (
         "Earlier messages were not the same. Only append to a conversation: trim or "

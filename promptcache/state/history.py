@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from threading import Lock
 
 from promptcache.outline import Outline
-from promptcache.planning.candidates import Past
+from promptcache.planning.candidates import Past, stable_end
 from promptcache.planning.plan import Plan
 from promptcache.ttl import TTL_SECONDS
 
@@ -87,7 +87,15 @@ class History:
                 lost=lost,
             )
 
-    def record(self, outline: Outline, plan: Plan, past: Past, *, now: float) -> None:
+    def record(
+        self,
+        outline: Outline,
+        plan: Plan,
+        past: Past,
+        *,
+        now: float,
+        built: Outline | None = None,
+    ) -> None:
         """Remember a request that is being sent.
 
         Args:
@@ -95,10 +103,12 @@ class History:
             plan: Its breakpoints, which write or refresh entries.
             past: What `past` said of it.
             now: The start of the request, from which lifetimes count.
+            built: The request before a block of its head was moved; what changes is
+                counted in that, so that it stays moved as long as it changes.
         """
         digests = outline.blocks.digests
         with self._lock:
-            self._count_branches(outline)
+            self._count_branches(outline if built is None else built)
             for position in range(past.shared + 1, outline.length):
                 self._node(digests[position])
             for position, ttl in plan.entries:
@@ -107,6 +117,9 @@ class History:
             if outline.length:
                 life = plan.entries[-1][1] if plan.entries else "5m"
                 self._open_tail(outline, past, now + TTL_SECONDS[life])
+            if built is not None:
+                for position, _ in _boundaries(built):
+                    self._node(built.blocks.digests[position])
             while len(self._nodes) > self._max_nodes:
                 self._nodes.popitem(last=False)
 
@@ -160,7 +173,10 @@ class History:
                 self._count(tail.kind, repeated=1)
 
     def _open_tail(self, outline: Outline, past: Past, until: float) -> None:
-        digest = outline.blocks.digests[outline.length - 1]
+        end = stable_end(outline, past)
+        if past.unstable is not None and end < outline.system_end:
+            return
+        digest = outline.blocks.digests[end]
         if digest in self._tails:
             return
         tail = _Tail(until, digest, _kind(outline, past.volatile))

@@ -1,6 +1,7 @@
 """A running emulator, a cache on its clock, and LLMs with and without caching."""
 
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 from llama_index.core.base.llms.types import MessageRole
@@ -13,6 +14,7 @@ from llama_index.core.schema import NodeWithScore, TextNode
 from llama_index.llms.anthropic import Anthropic
 from llamaindex_handling import Trial
 from llamaindex_paths import ONE_SHOT
+from llamaindex_rag import closed, llm_of
 from llamaindex_results import answers_in, bodies, kinds, names, receipted, shape
 from pydantic import Field
 
@@ -73,7 +75,9 @@ async def closing():
     yield take
     for llm in made:
         llm._client.close()
-        await llm._aclient.close()
+        # What was asked synchronously of an asynchronous client had a loop of its own.
+        with suppress(RuntimeError):
+            await llm._aclient.close()
 
 
 @pytest.fixture
@@ -101,6 +105,21 @@ def make_cache(emulator):
     yield make
     for cache in made:
         cache.close()
+
+
+@pytest.fixture
+async def make_llm(emulator):
+    """Return a function that makes LLMs of any provider, cached or not."""
+    made = []
+
+    def make(provider, *, workspace="cached", **changes):
+        llm = llm_of(provider, emulator.url, workspace=workspace, **changes)
+        made.append(llm)
+        return llm
+
+    yield make
+    for llm in made:
+        await closed(llm)
 
 
 @pytest.fixture

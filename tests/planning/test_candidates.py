@@ -184,6 +184,22 @@ STEPS = [message for _ in range(3) for message in (assistant(call()), user(resul
             id="few-shot-examples",
         ),
         pytest.param(
+            body(*[user(), assistant()] * 3, user(), system=[text()]),
+            Past(shared=3, entry=3, lost=100),
+            [
+                "system[0] system",
+                "messages[2].content[0] shared",
+                "messages[5].content[0] stable",
+            ],
+            id="chat-whose-last-turns-never-came-again",
+        ),
+        pytest.param(
+            body(*[user(), assistant()] * 3, user(), system=[text()]),
+            Past(shared=0, entry=0, lost=100),
+            ["system[0] system"],
+            id="history-that-never-came-again",
+        ),
+        pytest.param(
             agent(user(*[text("x" * 40)] * 100)),
             NOTHING_KNOWN,
             [

@@ -115,6 +115,25 @@ STEPS = [message("assistant", "ok"), message()]
             id="what-came-twice-is-written",
         ),
         pytest.param(
+            body(message("system"), message(), *STEPS * 2),
+            Past(shared=2, entry=1, lost=100),
+            (
+                "explicit",
+                [
+                    "system[0] 30m system",
+                    "messages[1].content[0] 30m previous",
+                    "messages[3].content[0] 30m stable",
+                ],
+            ),
+            id="a-chat-goes-on-without-its-last-turns",
+        ),
+        pytest.param(
+            body(message("system"), message(), *STEPS * 2),
+            Past(shared=0, entry=0, lost=100),
+            ("explicit", ["system[0] 30m system"]),
+            id="a-history-that-never-came-again",
+        ),
+        pytest.param(
             body(message("system", "short"), message("user", "short")),
             NOTHING_KNOWN,
             ("explicit", []),

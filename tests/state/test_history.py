@@ -1,6 +1,7 @@
 """What is remembered of requests, and what it says of the next one."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -377,3 +378,25 @@ def test_many_threads():
     assert errors == []
     assert len(history) == 500
     assert past.lost == 1_600
+
+
+def test_a_block_that_was_moved_is_known_as_long_as_it_changes(requests):
+    """What changes is counted in what was built, not in what was sent."""
+    told = []
+    for number in range(6):
+        built = read("a", system=[text("s"), text(f"day {min(number, 3)}")])
+        past = requests.history.past(built, now=START)
+        told.append(past.volatile)
+        sent = read("a", system=[text("s")])
+        requests.history.record(sent, Plan(), past, now=START, built=built)
+
+    assert told == [None, None, 1, 1, None, None]
+
+
+def test_the_tail_ends_before_what_is_known_to_change(requests):
+    """What is learned of tails is of the part that may come again."""
+    it, following = (read("a", "b", end, system="s") for end in ("c", "d"))
+    past = requests.history.past(it, now=START)
+    requests.history.record(it, Plan(), replace(past, unstable=3), now=START)
+
+    assert requests.history.past(following, now=START).repeated == 1

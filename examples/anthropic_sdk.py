@@ -15,6 +15,7 @@ import anthropic
 from anthropic.types import MessageParam
 
 import promptcache
+from promptcache import PromptCache
 from promptcache.emulator import Emulator
 
 SOURCE = Path(textwrap.__file__).read_text(encoding="utf-8")
@@ -32,26 +33,28 @@ def provider() -> Iterator[None]:
         yield
 
 
-def main() -> None:
-    """Ask two questions in one conversation."""
-    cache = promptcache.PromptCache()
-    client = promptcache.attach(anthropic.Anthropic(), cache)
+def lead(client: anthropic.Anthropic) -> None:
+    """Ask three questions in one conversation."""
     messages: list[MessageParam] = []
-    with cache.collect() as collected:
-        for question in ("What does dedent do?", "And shorten?"):
-            messages.append({"role": "user", "content": question})
-            with client.messages.stream(
-                model="claude-sonnet-5-5",
-                max_tokens=300,
-                system=f"Answer briefly, about this module:\n\n{SOURCE}",
-                messages=messages,
-            ) as stream:
-                answer = stream.get_final_text()
-            messages.append({"role": "assistant", "content": answer})
-    for receipt in collected:
-        print(receipt.as_dict())
+    for question in ("What does dedent do?", "And shorten?", "And wrap?"):
+        messages.append({"role": "user", "content": question})
+        with client.messages.stream(
+            model="claude-sonnet-5-5",
+            max_tokens=300,
+            system=f"Answer briefly, about this module:\n\n{SOURCE}",
+            messages=messages,
+        ) as stream:
+            answer = stream.get_final_text()
+        messages.append({"role": "assistant", "content": answer})
 
 
 if __name__ == "__main__":
     with provider():
-        main()
+        for label, policy in (("before", "off"), ("after", "auto")):
+            cache = PromptCache(policy)
+            lead(promptcache.attach(anthropic.Anthropic(), cache))
+            it = cache.report().to_dict()["total"]
+            read = f"{it['read_tokens']} of {it['input_tokens']} tokens read"
+            print(
+                f"{label:7} {read} in {it['requests']} requests, ${it['cost_usd']:.4f}"
+            )

@@ -121,7 +121,9 @@ def emulator(running):
 
 @pytest.fixture
 def cache(emulator):
-    return PromptCache(strict=True, clock=emulator.clock)
+    """Return a cache that waits longer than any machine takes for these answers."""
+    limits = Limits(fan_out_seconds=1_000.0)
+    return PromptCache(strict=True, clock=emulator.clock, limits=limits)
 
 
 def at_once(calls):
@@ -209,6 +211,7 @@ def readers(emulator):
 @pytest.mark.parametrize("wire", WIRES)
 def test_one_writes_and_the_others_read(emulator, cache, wire, way):
     """Eight at once pay for one head, and each says that it waited."""
+    _answer_late(emulator, 1, seconds=8.0)
     bodies = [wire.body(number) for number in range(ALL)]
 
     with options(fan_out=True), cache.collect() as receipts:
@@ -221,10 +224,10 @@ def test_one_writes_and_the_others_read(emulator, cache, wire, way):
     assert len(cache.turns.gates) == 0
 
 
-def _answer_late(emulator, requests):
+def _answer_late(emulator, requests, seconds=20.0):
     """Hold answers back, so that all are asked before the first one begins."""
     for _ in range(requests):
-        emulator.faults.push(Fault(delay_seconds=20.0))
+        emulator.faults.push(Fault(delay_seconds=seconds))
 
 
 @pytest.mark.parametrize(

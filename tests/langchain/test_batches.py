@@ -6,7 +6,7 @@ from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from langchain_promptcache import chunk_context
 from langchain_promptcache.batches import batch_options
-from promptcache import options
+from promptcache import Limits, PromptCache, options
 from promptcache.emulator import Emulator, Fault
 
 ALL = 6
@@ -23,6 +23,14 @@ def running():
 def emulator(running):
     running.reset()
     return running
+
+
+@pytest.fixture
+def cache(emulator, events):
+    """Return a cache that waits longer than any machine takes for these answers."""
+    limits = Limits(fan_out_seconds=1_000.0)
+    told = [events.append]
+    return PromptCache(strict=True, clock=emulator.clock, limits=limits, listeners=told)
 
 
 @pytest.fixture

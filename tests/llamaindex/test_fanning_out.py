@@ -32,7 +32,7 @@ from llamaindex_promptcache import (
     PromptCachedDocumentContextExtractor,
     PromptCachedOpenAIResponses,
 )
-from promptcache import OptionError, options
+from promptcache import Limits, OptionError, PromptCache, options
 from promptcache.emulator import Emulator, Fault
 
 ALL = 6
@@ -49,6 +49,14 @@ def running():
 def emulator(running):
     running.reset()
     return running
+
+
+@pytest.fixture
+def cache(emulator, events):
+    """Return a cache that waits longer than any machine takes for these answers."""
+    limits = Limits(fan_out_seconds=1_000.0)
+    told = [events.append]
+    return PromptCache(strict=True, clock=emulator.clock, limits=limits, listeners=told)
 
 
 @pytest.fixture(autouse=True)
@@ -109,11 +117,12 @@ async def test_one_chunk_of_each_document_goes_ahead(emulator, cache, cached, do
 
 
 def test_an_extractor_in_a_pipeline_that_is_not_asynchronous(
-    emulator, cached, docstore
+    emulator, make_cached, docstore
 ):
-    """`extract` makes a loop of its own."""
+    """`extract` makes a loop of its own, which no connection may outlive."""
+    llm = make_cached(default_headers={"Connection": "close"})
     extractor = PromptCachedDocumentContextExtractor(
-        docstore, cached, max_context_length=100_000, num_workers=ALL
+        docstore, llm, max_context_length=100_000, num_workers=ALL
     )
 
     nodes = extractor.process_nodes(chunks())

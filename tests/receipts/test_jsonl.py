@@ -280,7 +280,7 @@ def test_processes_share_a_file_that_rotates(tmp_path):
     assert [it.wait(60) for it in processes] == [0, 0, 0]
     files = [it for it in tmp_path.iterdir() if it.suffix != ".lock"]
 
-    assert len(files) > 5
+    assert len(files) > 3
     found = times(*files)
     # A difference of whole lists would take pytest minutes to print.
     assert set(range(3000)) - set(found) == set()

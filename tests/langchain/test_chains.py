@@ -258,6 +258,7 @@ def test_question_is_found_by_its_place():
 
 def test_template_that_changes_a_text():
     """Where a template does more than to put a text in, only documents move."""
+    pytest.importorskip("jinja2")
     prompt = PromptTemplate.from_template(
         "Q: {{ question | upper }}\nC: {{ context }}", template_format="jinja2"
     )

@@ -277,7 +277,7 @@ def test_a_turn_of_tools():
         {"type": "tool_result", "tool_use_id": "t", "content": "r"},
         {"type": "text", "text": "c?"},
     ]
-    older = {**body, "model": "claude-sonnet-4-5"}
+    older = {**body, "model": "claude-sonnet-4-6"}
 
     assert arranged(ANTHROPIC, body).body["messages"][3] == {
         "role": "system",
@@ -410,7 +410,7 @@ def test_off_changes_nothing(wire, how):
 def test_planning_a_planned_request():
     """Planning what was planned changes nothing, whatever was moved and split."""
     text = f"{RULES * 90}\n{volatile(DATES[0])}\n{document(DOCUMENTS[0] * 90)}\n\nSo:"
-    older = partial(anthropic_body, model="claude-sonnet-4-5")
+    older = partial(anthropic_body, model="claude-sonnet-4-6")
     wires = [
         BODIES["anthropic"],
         (ANTHROPIC, older),
@@ -510,7 +510,7 @@ def gemini_asker(emulator, cache, model):
 
 ASKERS = {
     "anthropic": (anthropic_asker, "claude-sonnet-5-5", {}),
-    "anthropic-older": (anthropic_asker, "claude-sonnet-4-5", {}),
+    "anthropic-older": (anthropic_asker, "claude-sonnet-4-6", {}),
     "chat": (openai_asker, "gpt-6.1-sol", {}),
     "chat-older": (openai_asker, "gpt-4.1", {}),
     "responses": (openai_asker, "gpt-6.1-sol", {"api": "responses"}),

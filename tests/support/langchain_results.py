@@ -62,7 +62,9 @@ def shape(result):
         return {key: shape(value) for key, value in result.items()}
     if isinstance(result, (list, tuple)):
         shapes = [shape(item) for item in result]
-        # Those of `batch_as_completed` come as they are done.
+        # Those of `batch_as_completed` come as they are done, and so do the parts of
+        # what runs side by side.
         done = all(isinstance(item, tuple) and len(item) == 2 for item in result)
-        return sorted(shapes, key=str) if done else shapes
+        parts = all(isinstance(item, dict) and len(item) == 1 for item in result)
+        return sorted(shapes, key=str) if done or parts else shapes
     return result

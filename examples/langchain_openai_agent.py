@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 
 from langchain.agents import create_agent
-from langchain_openai import ChatOpenAI
 
 from langchain_promptcache import PromptCacheMiddleware
 from promptcache import PromptCache
@@ -35,17 +34,18 @@ def order_status(number: str) -> str:
 def main(emulator: Emulator | None = None) -> None:
     """Ask the same questions twice, each in a conversation of its own."""
     for label, policy in (("before", "off"), ("after", "auto")):
-        caching = PromptCacheMiddleware(PromptCache(policy))
+        cache = PromptCacheMiddleware(PromptCache(policy))
         # The label keeps one run from reading what the other has written.
-        rules = f"You are asked {label} noon, and know this:\n\n{HANDBOOK}"
-        model, told = ChatOpenAI(model="gpt-6.1-sol"), {"system_prompt": rules}
-        agent = create_agent(model, [order_status], middleware=[caching], **told)
+        text = f"You are asked {label} noon, and know this:\n\n{HANDBOOK}"
+        agent = create_agent(
+            "openai:gpt-6.1-sol", [order_status], system_prompt=text, middleware=[cache]
+        )
         for question in QUESTIONS:
             for number in ORDERS:
                 if emulator and number in question:
                     emulator.answers.push(ToolCall("order_status", {"number": number}))
             agent.invoke({"messages": [("user", question)]})
-        it = caching.report().to_dict()["total"]
+        it = cache.report().to_dict()["total"]
         read = f"{it['read_tokens']} of {it['input_tokens']} tokens read"
         print(f"{label:7} {read} in {it['requests']} requests, ${it['cost_usd']:.4f}")
 

@@ -35,8 +35,8 @@ MAX_READ = 4_096
 """Strings whose readings are kept, so that none is read on every call."""
 
 _MOST_DIGESTED = 1 << 22
-"""Characters that are digested for one string, some 20 ms; so a string of one letter,
-where every place looks right, cannot hold a request up."""
+"""Characters that are digested for one string, so that one of a single letter, where
+every place looks right, cannot hold a request up."""
 
 _KEY = token_bytes(16)
 """Of the digests: they are of use to this process only."""

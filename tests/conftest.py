@@ -7,7 +7,7 @@ import tempfile
 import pytest
 from hypothesis import settings
 
-from promptcache import parts
+from promptcache import Limits, PromptCache, defaults, parts
 from promptcache.emulator import Emulator
 
 # A developer's own switches, keys and tracing reach no test.
@@ -37,6 +37,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # What a module has that sends from many threads at once.
 _THREADS = ("ThreadPoolExecutor", "fan_out", "threading")
+
+
+@pytest.fixture(autouse=True)
+def unlearned():
+    """Have the cache of the process begin anew: what others learned is not for this."""
+    defaults._made_cache.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +87,28 @@ def emulator(server):
 def events():
     """Return what the cache has told its listener so far."""
     return []
+
+
+@pytest.fixture(scope="module")
+def slow_server():
+    """Return an emulator that real time passes in, 20 times as fast."""
+    with Emulator(speed=20, first_byte_seconds=1.0) as running:
+        yield running
+
+
+@pytest.fixture
+def slow_emulator(slow_server):
+    """Return an emulator whose answers take their time; it remembers nothing."""
+    slow_server.reset()
+    return slow_server
+
+
+@pytest.fixture
+def patient_cache(slow_emulator, events):
+    """Return a cache that waits longer than any machine takes for these answers."""
+    return PromptCache(
+        strict=True,
+        clock=slow_emulator.clock,
+        limits=Limits(fan_out_seconds=1_000.0),
+        listeners=[events.append],
+    )

@@ -14,10 +14,11 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from fanned_out import answer_late, waits
 
 from promptcache import Limits, Policy, PromptCache, options
 from promptcache.clock import SystemClock
-from promptcache.emulator import Emulator, Fault
+from promptcache.emulator import Fault
 from promptcache.errors import PlanningError
 from promptcache.fanout import _wait
 from promptcache.gates import Gates, Heads
@@ -28,7 +29,6 @@ MODEL_OF_OLD = "claude-sonnet-4-6"
 LONG = "word " * 8_000
 SHORT = "word " * 20
 ALL = 8
-SPEED = 20
 """So that a second of the emulator's is 50 ms, and requests overlap."""
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -106,24 +106,14 @@ WIRES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def running():
-    """Return an emulator whose answers take their time."""
-    with Emulator(speed=SPEED, first_byte_seconds=1.0) as emulator:
-        yield emulator
+@pytest.fixture
+def emulator(slow_emulator):
+    return slow_emulator
 
 
 @pytest.fixture
-def emulator(running):
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def cache(emulator):
-    """Return a cache that waits longer than any machine takes for these answers."""
-    limits = Limits(fan_out_seconds=1_000.0)
-    return PromptCache(strict=True, clock=emulator.clock, limits=limits)
+def cache(patient_cache):
+    return patient_cache
 
 
 def at_once(calls):
@@ -194,10 +184,6 @@ WAYS = [
 ]
 
 
-def waits(receipts):
-    return [note for it in receipts for note in it.notes if note.startswith("waited")]
-
-
 def writers(emulator):
     """Return how many requests wrote a head; a tail is a few tokens."""
     return sum(row.cache_creation_input_tokens > 5_000 for row in emulator.ledger)
@@ -211,7 +197,7 @@ def readers(emulator):
 @pytest.mark.parametrize("wire", WIRES)
 def test_one_writes_and_the_others_read(emulator, cache, wire, way):
     """Eight at once pay for one head, and each says that it waited."""
-    _answer_late(emulator, 1, seconds=8.0)
+    answer_late(emulator, 1, seconds=8.0)
     bodies = [wire.body(number) for number in range(ALL)]
 
     with options(fan_out=True), cache.collect() as receipts:
@@ -224,12 +210,6 @@ def test_one_writes_and_the_others_read(emulator, cache, wire, way):
     assert len(cache.turns.gates) == 0
 
 
-def _answer_late(emulator, requests, seconds=20.0):
-    """Hold answers back, so that all are asked before the first one begins."""
-    for _ in range(requests):
-        emulator.faults.push(Fault(delay_seconds=seconds))
-
-
 @pytest.mark.parametrize(
     ("way", "said"),
     [
@@ -240,7 +220,7 @@ def _answer_late(emulator, requests, seconds=20.0):
 @pytest.mark.parametrize("wire", WIRES)
 def test_all_write_unless_it_is_asked_for(emulator, cache, wire, way, said):
     """Single calls are sent at once, as they always were."""
-    _answer_late(emulator, ALL)
+    answer_late(emulator, ALL)
     bodies = [wire.body(number) for number in range(ALL)]
 
     with options(fan_out=said), cache.collect() as receipts:
@@ -347,7 +327,7 @@ def test_a_first_one_that_the_sdk_tries_again(emulator, cache):
 
 def test_when_the_first_task_is_cancelled(emulator, cache):
     """Nobody waits for what was called off."""
-    _answer_late(emulator, 1)
+    answer_late(emulator, 1)
 
     async def sent():
         async with ANTHROPIC.client(cache, emulator.url, is_async=True) as client:
@@ -504,7 +484,8 @@ def test_documents_below_a_shared_head(emulator, cache):
         in_tasks(ANTHROPIC, cache, emulator.url, bodies)
 
     whole = [row.cache_creation_input_tokens for row in emulator.ledger]
-    assert sum(map(bool, whole)) == 3
+    # What little is behind a document may be written too: that costs next to nothing.
+    assert sum(written > 1_000 for written in whole) == 3
     assert sum(whole) < 42_000, "the head once, and each document once"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from copy import deepcopy
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,36 @@ def test_property_names_are_no_keywords():
 
     assert list(found["input_schema"]["properties"]) == ["required", "properties"]
     assert found["input_schema"] == given
+
+
+def test_a_tool_that_was_in_order_before():
+    """What is known of a tool is known of what it said then, not of the object."""
+    given = tool("a", input_schema=schema("p", "q", required=["p"]))
+    (given,) = arranged(given)["tools"]
+    assert stable_tools({"tools": [given]})[1] == ()
+
+    given["input_schema"]["properties"] = {"q": {}, "p": {}}
+    body, notes = stable_tools({"tools": [given]})
+
+    assert [*body["tools"][0]["input_schema"]["properties"]] == ["p", "q"]
+    assert notes == ("sorted the schema keys of 1 tools",)
+
+
+def test_a_tool_that_is_no_json():
+    """What cannot be written is put in order still; who sends it will say so."""
+    given = {"type": "object", "default": date(2026, 11, 23)}
+    body, notes = stable_tools({"tools": [tool("a", input_schema=given)]})
+
+    assert [*body["tools"][0]["input_schema"].items()] == sorted(given.items())
+    assert notes == ("sorted the schema keys of 1 tools",)
+    assert stable_tools(body) == (body, ())
+
+
+def test_tools_of_one_name():
+    """What else they say decides, so any order is the same one."""
+    one, other = (tool("a", input_schema=schema(name)) for name in "pq")
+
+    assert json.dumps(arranged(one, other)) == json.dumps(arranged(other, one))
 
 
 def test_breakpoint_covers_the_same():

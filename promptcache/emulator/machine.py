@@ -44,14 +44,14 @@ class Machine:
         self,
         *,
         settings: Settings,
-        speed: float,
+        clock: EmulatorClock,
         pace: Pace,
         openai: OpenAISettings | None = None,
         gemini: GeminiSettings | None = None,
     ) -> None:
         self.settings = settings
         self.pace = pace
-        self.clock = EmulatorClock(speed=speed)
+        self.clock = clock
         self.ledger = Ledger()
         self.answers = Answers()
         self.faults = Faults()

@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 import promptcache.emulator
 from promptcache.emulator import Emulator, OpenAISettings
 from promptcache.emulator.cli import emulate
+from promptcache.emulator.clock import EmulatorClock
+from promptcache.errors import OptionError
 
 MARK = {"type": "ephemeral"}
 
@@ -47,6 +49,18 @@ def test_it_listens_on_loopback_only(emulator):
     """The address is that of this machine for itself."""
     assert emulator.settings.host == "anthropic"
     assert emulator.url.startswith("http://127.0.0.1:")
+
+
+def test_a_clock_of_ones_own():
+    """The server goes by it, and takes no speed beside it."""
+    clock = EmulatorClock(speed=2)
+    with Emulator(clock=clock) as emulator:
+        found = httpx.get(f"{emulator.url}/_emulator/clock").json()
+
+    assert emulator.clock is clock
+    assert found["speed"] == 2
+    with pytest.raises(OptionError, match="speed"):
+        Emulator(clock=clock, speed=5)
 
 
 def test_reset_in_process(emulator, client, make):

@@ -1,36 +1,26 @@
 """Batches of one head: the first goes ahead, unless somebody says otherwise."""
 
 import pytest
+from fanned_out import answer_late, billed, waits
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 
 from langchain_promptcache import chunk_context
 from langchain_promptcache.batches import batch_options
-from promptcache import Limits, PromptCache, options
-from promptcache.emulator import Emulator, Fault
+from promptcache import options
+from promptcache.emulator import Fault
 
 ALL = 6
 
 
-@pytest.fixture(scope="module")
-def running():
-    """Return an emulator whose answers take their time."""
-    with Emulator(speed=20, first_byte_seconds=1.0) as emulator:
-        yield emulator
+@pytest.fixture
+def emulator(slow_emulator):
+    return slow_emulator
 
 
 @pytest.fixture
-def emulator(running):
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def cache(emulator, events):
-    """Return a cache that waits longer than any machine takes for these answers."""
-    limits = Limits(fan_out_seconds=1_000.0)
-    told = [events.append]
-    return PromptCache(strict=True, clock=emulator.clock, limits=limits, listeners=told)
+def cache(patient_cache):
+    return patient_cache
 
 
 @pytest.fixture
@@ -66,20 +56,11 @@ async def _collected(pairs):
     return [answer for _, answer in sorted([pair async for pair in pairs])]
 
 
-def billed(emulator):
-    """Return how many requests wrote, and how many read."""
-    rows = list(emulator.ledger)
-    writing = sum(row.cache_creation_input_tokens > 1_000 for row in rows)
-    return writing, sum(row.cache_read_input_tokens > 0 for row in rows)
-
-
-def waits(receipts):
-    return [note for it in receipts for note in it.notes if note.startswith("waited")]
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_the_first_of_a_batch_goes_ahead(emulator, cache, cached, prompts, way):
     """One head, one write, whatever the batch is made through."""
+    answer_late(emulator, 1, seconds=8.0)
+
     with cache.collect() as receipts:
         answers = way(cached, prompts)
 
@@ -93,6 +74,8 @@ async def test_the_first_of_an_asynchronous_batch(
     emulator, cache, cached, prompts, way
 ):
     """As in threads."""
+    answer_late(emulator, 1, seconds=8.0)
+
     with cache.collect() as receipts:
         answers = await way(cached, prompts)
 
@@ -101,8 +84,10 @@ async def test_the_first_of_an_asynchronous_batch(
     assert len(waits(receipts)) == ALL - 1
 
 
-async def test_answers_carry_what_waiting_cost(cached, prompts):
+async def test_answers_carry_what_waiting_cost(emulator, cached, prompts):
     """The receipt on the answer itself says so."""
+    answer_late(emulator, 1, seconds=8.0)
+
     answers = await cached.abatch(prompts)
 
     receipts = [answer.response_metadata["prompt_cache"] for answer in answers]
@@ -128,6 +113,8 @@ async def test_answers_carry_what_waiting_cost(cached, prompts):
 )
 def test_a_batch_that_is_told_not_to_wait(emulator, make_cached, prompts, say):
     """The word of a call or a binding is more than that of a batch."""
+    answer_late(emulator, ALL)
+
     say(make_cached, prompts)
 
     assert billed(emulator) == (ALL, 0)
@@ -135,6 +122,8 @@ def test_a_batch_that_is_told_not_to_wait(emulator, make_cached, prompts, say):
 
 def test_a_batch_inside_options_that_say_no(emulator, cached, prompts):
     """So is that of a `with`."""
+    answer_late(emulator, ALL)
+
     with options(fan_out=False):
         cached.batch(prompts)
 
@@ -150,6 +139,7 @@ def test_single_calls_do_not_wait(emulator, cached, prompts):
         }
     )
 
+    answer_late(emulator, ALL)
     branches.invoke({})
     assert billed(emulator) == (ALL, 0)
 

@@ -1,7 +1,6 @@
 """A running emulator, a cache on its clock, and LLMs with and without caching."""
 
 from collections import Counter
-from contextlib import suppress
 
 import pytest
 from llama_index.core.base.llms.types import MessageRole
@@ -75,9 +74,7 @@ async def closing():
     yield take
     for llm in made:
         llm._client.close()
-        # What was asked synchronously of an asynchronous client had a loop of its own.
-        with suppress(RuntimeError):
-            await llm._aclient.close()
+        await llm._aclient.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from fanned_out import answer_late, billed, waits
 from llama_index.core import Settings
 from llama_index.core.extractors import DocumentContextExtractor
 from llama_index.core.llms import ChatMessage
@@ -32,48 +33,25 @@ from llamaindex_promptcache import (
     PromptCachedDocumentContextExtractor,
     PromptCachedOpenAIResponses,
 )
-from promptcache import Limits, OptionError, PromptCache, options
-from promptcache.emulator import Emulator, Fault
+from promptcache import OptionError, options
 
 ALL = 6
 
 
-@pytest.fixture(scope="module")
-def running():
-    """Return an emulator whose answers take their time."""
-    with Emulator(speed=20, first_byte_seconds=1.0) as emulator:
-        yield emulator
+@pytest.fixture
+def emulator(slow_emulator):
+    return slow_emulator
 
 
 @pytest.fixture
-def emulator(running):
-    running.reset()
-    return running
-
-
-@pytest.fixture
-def cache(emulator, events):
-    """Return a cache that waits longer than any machine takes for these answers."""
-    limits = Limits(fan_out_seconds=1_000.0)
-    told = [events.append]
-    return PromptCache(strict=True, clock=emulator.clock, limits=limits, listeners=told)
+def cache(patient_cache):
+    return patient_cache
 
 
 @pytest.fixture(autouse=True)
 def tokenizer(monkeypatch):
     """Count words: LlamaIndex would load a tokenizer from elsewhere."""
     monkeypatch.setattr(Settings, "_tokenizer", str.split)
-
-
-def billed(emulator):
-    """Return how many requests wrote, and how many read."""
-    rows = list(emulator.ledger)
-    writing = sum(row.cache_creation_input_tokens > 1_000 for row in rows)
-    return writing, sum(row.cache_read_input_tokens > 0 for row in rows)
-
-
-def waits(receipts):
-    return [note for it in receipts for note in it.notes if note.startswith("waited")]
 
 
 @pytest.fixture
@@ -160,8 +138,7 @@ async def test_synthesis_of_many_nodes(emulator, cache, cached, head, mode, said
         for number in range(ALL)
     ]
 
-    for _ in range(0 if said else ALL):
-        emulator.faults.push(Fault(delay_seconds=20.0))
+    answer_late(emulator, 0 if said else ALL)
 
     with options(fan_out=said), cache.collect() as receipts:
         await synthesizer.asynthesize("What runs?", nodes=nodes)

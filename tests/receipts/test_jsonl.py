@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
 
@@ -264,23 +265,41 @@ from promptcache.receipts.jsonl import JsonlReceipts
 from promptcache.receipts.receipt import Receipt
 
 path, start = sys.argv[1], int(sys.argv[2])
-with JsonlReceipts(path, max_bytes=20_000, keep=500) as receipts:
-    for at in range(start, start + 1000):
-        receipts(Settled(Receipt(provider="a", model="b", at=float(at), policy="auto")))
+with JsonlReceipts(path, max_bytes=10_000, keep=500) as receipts:
+    for turn in range(10):
+        sys.stdin.readline()
+        for at in range(start + 100 * turn, start + 100 * (turn + 1)):
+            it = Receipt(provider="a", model="b", at=float(at), policy="auto")
+            receipts(Settled(it))
+        print(flush=True)
 """
 
 
 def test_processes_share_a_file_that_rotates(tmp_path):
     """Of 3,000 lines of three processes none is lost, torn or there twice."""
     path = tmp_path / "receipts.jsonl"
-    processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(start)])
-        for start in (0, 1000, 2000)
-    ]
-    assert [it.wait(60) for it in processes] == [0, 0, 0]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", WRITER, str(path), str(start)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for start in (0, 1000, 2000)
+        ]
+        # They write in turns of 100 lines each, twice of what a file may have: whoever
+        # finds it full first in a turn finds the lock free, however busy the machine.
+        for _ in range(10):
+            for it in processes:
+                it.stdin.write(b"\n")
+                it.stdin.flush()
+            assert [it.stdout.readline() for it in processes] == [b"\n"] * 3
+        assert [it.wait(60) for it in processes] == [0, 0, 0]
     files = [it for it in tmp_path.iterdir() if it.suffix != ".lock"]
 
-    assert len(files) > 3
+    assert len(files) > 5
     found = times(*files)
     # A difference of whole lists would take pytest minutes to print.
     assert set(range(3000)) - set(found) == set()

@@ -18,6 +18,7 @@ from promptcache.emulator.machine import Machine, Pace
 from promptcache.emulator.rules.gemini_settings import GeminiSettings
 from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.emulator.rules.settings import Settings
+from promptcache.errors import OptionError
 
 __all__ = ["Emulator"]
 
@@ -48,6 +49,7 @@ class Emulator:
         *,
         port: int = 0,
         speed: float = 0.0,
+        clock: EmulatorClock | None = None,
         settings: Settings | None = None,
         openai: OpenAISettings | None = None,
         gemini: GeminiSettings | None = None,
@@ -61,13 +63,19 @@ class Emulator:
             port: Where to listen; 0 for any free port.
             speed: 0 for a clock that stands still until it is advanced, 1 for real
                 time, 5 for five times real time.
+            clock: One of your own, which has its own speed; None makes one.
             settings: The choices where sources leave a rule of Anthropic open.
             openai: The choices where they leave one of OpenAI open.
             gemini: The choices where they leave one of Gemini open.
             first_byte_seconds: Time to the first byte of an answer, prefill aside.
             prefill_tokens_per_second: Pace of the input that is not read from cache.
             tokens_per_second: Pace of the output.
+
+        Raises:
+            OptionError: A speed is given beside a clock, or is negative.
         """
+        if clock is not None and speed:
+            raise OptionError("speed", speed, "none where a clock is given")
         pace = Pace(
             first_byte_seconds=first_byte_seconds,
             prefill_tokens_per_second=prefill_tokens_per_second,
@@ -75,7 +83,7 @@ class Emulator:
         )
         self._machine = Machine(
             settings=settings or Settings(),
-            speed=speed,
+            clock=clock or EmulatorClock(speed=speed),
             pace=pace,
             openai=openai,
             gemini=gemini,

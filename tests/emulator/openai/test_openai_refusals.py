@@ -412,7 +412,13 @@ def test_what_is_accepted(world, api, body):
             "tools[0].name",
             id="no-name",
         ),
-        pytest.param(chat(tool_choice="f"), "chat", "tool_choice", id="choice"),
+        pytest.param(
+            chat(tools=[{"type": "function", "function": {"name": "f"}}])
+            | {"tool_choice": "f"},
+            "chat",
+            "tool_choice",
+            id="choice",
+        ),
         pytest.param(
             chat(
                 tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [BARE]}

@@ -47,6 +47,8 @@ from promptcache.tracing import add_span_finder
 if TYPE_CHECKING:
     from promptcache.analysis.estimate import estimate
     from promptcache.analysis.estimating import Estimate
+    from promptcache.analysis.explain.explaining import explain
+    from promptcache.analysis.explain.explanation import Explanation
     from promptcache.holding import GeminiCacheKeeper
     from promptcache.providers.gemini.residents import ResidentDocuments
     from promptcache.receipts.otel import OpenTelemetryListener
@@ -63,6 +65,7 @@ __all__ = [
     "DocumentText",
     "Estimate",
     "Event",
+    "Explanation",
     "FixedPrices",
     "GeminiCacheKeeper",
     "HoldError",
@@ -96,6 +99,7 @@ __all__ = [
     "default_cache",
     "document",
     "estimate",
+    "explain",
     "instrument",
     "is_switched_off",
     "noted",
@@ -110,12 +114,14 @@ __all__ = [
 
 _LAZY = {
     "Estimate": "promptcache.analysis.estimating",
+    "Explanation": "promptcache.analysis.explain.explanation",
     "GeminiCacheKeeper": "promptcache.holding",
     "OpenTelemetryListener": "promptcache.receipts.otel",
     "RedisStore": "promptcache.state.redis",
     "ResidentDocuments": "promptcache.providers.gemini.residents",
     "SqliteStore": "promptcache.state.sqlite",
     "estimate": "promptcache.analysis.estimate",
+    "explain": "promptcache.analysis.explain.explaining",
 }
 """Where a name is that is loaded when it is first touched: some need an extra."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from promptcache import parts
 from promptcache.outline import Outline, Place, Section
-from promptcache.planning.candidates import Past
+from promptcache.planning.past import Past
 from promptcache.planning.volatile import Arranged, Span
 from promptcache.providers import Facts, Request
 from promptcache.tool_choice import withheld

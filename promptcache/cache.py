@@ -1,4 +1,4 @@
-"""`PromptCache`: what happens to one request, from the framework's body to its receipt.
+"""`PromptCache`: where the parts meet, and what users do with them.
 
 Rule 1: the parts meet only here; each of them knows nothing of the others.
 Rule 2: an error of ours sends the request as the framework built it.
@@ -14,40 +14,31 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from promptcache.clock import Clock, SystemClock
-from promptcache.errors import PlanningError, PromptCacheError, UnreadableBodyError
 from promptcache.factsfile import read_facts
 from promptcache.fanout import Turns
 from promptcache.flow import Aside, Flow
 from promptcache.holdings import Holdings, read_secret
-from promptcache.interrupts import undisturbed
 from promptcache.limits import Limits
-from promptcache.options import current_options
-from promptcache.planlog import PlanLog, note_switched_off, note_unread
+from promptcache.planlog import PlanLog, note_switched_off
 from promptcache.planner import Planner
-from promptcache.planning.plan import Plan
 from promptcache.planning.policies import Policy
-from promptcache.prepared import Answer, Prepared
+from promptcache.prepared import Prepared
 from promptcache.providers import (
     Client,
     Facts,
     Provider,
-    Request,
     attach_client,
     check_facts,
     warm_client,
 )
-from promptcache.receipts.collect import collecting, deliver
+from promptcache.receipts.collect import collecting
 from promptcache.receipts.events import (
-    BodyUnreadable,
     CacheCreated,
     CacheEnded,
     Event,
     Listener,
     PlanningFailed,
-    RetriedUnplanned,
-    Settled,
     SteppedAside,
-    UsageMissing,
 )
 from promptcache.receipts.fixed_prices import read_prices
 from promptcache.receipts.listeners import Listeners
@@ -55,12 +46,14 @@ from promptcache.receipts.logging import LoggingListener
 from promptcache.receipts.prices import GenaiPrices, Prices
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.report import Report
-from promptcache.receipts.usage import Usage
-from promptcache.runs import observing_collectors
+from promptcache.serving import Serving
 from promptcache.settling import Settling
+from promptcache.sharing import Sharing
+from promptcache.state.probed import recalled
 from promptcache.state.stores import Store
 from promptcache.switch import is_switched_off
 from promptcache.ttl import Ttl
+from promptcache.warming import Warming, may_ping
 
 if TYPE_CHECKING:
     from promptcache.providers.gemini.keeper import Keeper
@@ -69,12 +62,13 @@ if TYPE_CHECKING:
 __all__ = ["PromptCache"]
 
 
-class PromptCache:
+class PromptCache(Serving):
     """Plans the prompt caching of every request that passes, and writes receipts.
 
     One instance serves any number of models, clients, threads and event loops, and
     learns from all of them; tenants are kept apart. It sends no request of its own,
-    except for Gemini's cached contents, within `limits`.
+    except for Gemini's cached contents, and pings if the policy keeps warm, within
+    `limits`.
     """
 
     def __init__(
@@ -95,8 +89,9 @@ class PromptCache:
 
         Args:
             policy: What makes plans, or its name.
-            store: Where handles of Gemini's cached contents are kept, or its URL; else
-                a file in the user's cache directory.
+            store: Where handles of Gemini's cached contents are kept and workers learn
+                from each other, or its URL; else handles are in a file in the user's
+                cache directory, and what is learned in memory.
             listeners: Told of every event, first of all of every receipt.
             limits: What cached contents may cost; else 8 that live, and 0.10 US
                 dollars an hour.
@@ -125,19 +120,23 @@ class PromptCache:
         check_facts(self.facts)
         self.secret = read_secret(secret)
         self._listeners = Listeners((LoggingListener(), *listeners))
+        self._holdings = Holdings(store, tell=self._listeners)
+        self._sharing = self._share()
         self._planner = Planner(
             self.policy,
             facts=self.facts,
             diagnose=diagnose,
             tell=self._listeners,
             log=PlanLog(self.limits),
+            pings=may_ping(self.policy, self.limits),
+            pools=None if self._sharing is None else self._sharing.pools,
         )
         self.turns = Turns(self._planner, clock=self.clock, limits=self.limits)
+        self.warming = Warming(self, self._planner.history)
         self._settling = Settling(tell=self._listeners)
-        self._holdings = Holdings(store, tell=self._listeners)
         self._report = Report()
         self._lock = Lock()
-        self._prices_loading = False
+        self._is_loaded = False
 
     def __copy__(self) -> "PromptCache":
         """Return itself: what a copied model learns, its original learns too."""
@@ -241,34 +240,11 @@ class PromptCache:
         self._listeners(event)
 
     def close(self) -> None:
-        """End what was begun for Gemini; models that are attached go on working."""
+        """End what was begun beside requests; attached models go on working."""
+        self.warming.close()
+        if self._sharing is not None:
+            self._sharing.close()
         self._holdings.close()
-
-    def prepare(self, request: Request) -> Prepared:
-        """Plan a request that is about to be sent.
-
-        Raises:
-            PlanningError: It cannot be planned, and the cache is strict.
-        """
-        options = current_options()
-        is_off = self.policy.name == "off" or options.enabled is False
-        prepared = Prepared(
-            request=request,
-            body=request.body,
-            options=options,
-            policy="off" if is_off else self.policy.name,
-            started=self.clock.now(),
-            collectors=observing_collectors(),
-        )
-        name, model = request.provider.name, request.model or None
-        with undisturbed():
-            try:
-                self._planner.plan(prepared)
-            except UnreadableBodyError as error:
-                self._fail(error, BodyUnreadable(name, model, error.why), prepared)
-            except Exception as error:  # noqa: BLE001 - the call survives any error
-                self._fail(error, PlanningFailed.of(name, model, error), prepared)
-        return prepared
 
     def place(self, prepared: Prepared, remote: "Callable[[], Remote]") -> Flow[None]:
         """Have a request name a cached content, where there is one or ought to be.
@@ -312,83 +288,27 @@ class PromptCache:
             self._listeners(PlanningFailed.of(name, model, error))
             return True
 
-    def refuse(self, prepared: Prepared, status: int, message: str) -> bool:
-        """Take note of a refusal; tell whether to send the request unplanned now."""
-        request, now = prepared.request, self.clock.now()
-        if not self._planner.left(prepared, status, message, now=now):
-            return False
-        prepared.plan = Plan(notes=("refused",))
-        name, model = request.provider.name, request.model
-        self._listeners(RetriedUnplanned(name, model, status, message))
-        return True
-
-    def settle(
-        self,
-        prepared: Prepared,
-        reported: Mapping[str, Any] | None,
-        *,
-        model: str | None = None,
-        message_id: str | None = None,
-        tier: str | None = None,
-        diagnosis: object = None,
-    ) -> None:
-        """Write the receipt of a request that was answered; only the first counts.
-
-        Args:
-            prepared: What `prepare` returned.
-            reported: The usage as the provider sent it, or None if it did not.
-            model: The model that answered.
-            message_id: The provider's id of the answer.
-            tier: The service tier that it was answered in, where that has a price.
-            diagnosis: What the provider told of a miss, if it was asked.
-        """
-        if prepared.settled:
-            return
-        prepared.settled = True
-        with undisturbed():
-            try:
-                provider = prepared.request.provider
-                usage = Usage() if reported is None else provider.usage(reported)
-                note_unread(provider.name, prepared.request.model, reported)
-                missed = provider.told(diagnosis)
-                answer = Answer(usage, model, message_id, tier, missed)
-                self._settle(prepared, answer, is_told=reported is not None)
-            except Exception as error:  # noqa: BLE001 - the answer survives us
-                name = prepared.request.provider.name
-                event = PlanningFailed.of(name, prepared.request.model, error)
-                self._listeners(event)
-
-    def _settle(self, prepared: Prepared, answer: Answer, *, is_told: bool) -> None:
-        prices = prepared.options.prices or self.prices
-        receipt = self._settling.receipt(
-            prepared, answer, prices=prices, now=self.clock.now()
-        )
-        prepared.receipt = receipt
-        if answer.id is not None:
-            self._planner.note_answer(prepared, answer.id)
-        deliver(receipt, prepared.collectors, owner=self)
-        self._report.add(receipt)
-        if receipt.usage.input_tokens is None:
-            why = "it is incomplete" if is_told else "no usage was reported"
-            name, model = receipt.provider, prepared.request.model
-            self._listeners(UsageMissing(name, model, why))
-        self._listeners(Settled(receipt, prepared.context))
-        if prepared.placement is not None:
-            prepared.placement.settled(receipt)
-
     def load_prices(self) -> None:
-        """Read the price list once, aside: half a second that no answer waits for."""
-        with self._lock:
-            if self._prices_loading or not isinstance(self.prices, GenaiPrices):
-                return
-            self._prices_loading = True
-        Thread(target=self.prices.load, name="promptcache-prices", daemon=True).start()
+        """Read what is kept on disk, once, as soon as there is a client.
 
-    def _fail(self, error: Exception, event: Event, prepared: Prepared) -> None:
-        self._listeners(event)
-        if self.strict and prepared.policy != "off":
-            if isinstance(error, PlanningError):
-                raise error
-            # No `ValueError` while a request is made: frameworks take one for theirs.
-            ours = isinstance(error, PromptCacheError)
-            raise PlanningError(str(error) if ours else repr(error)) from error
+        The price list is read aside: half a second that no answer waits for. What a
+        probe has found out of providers is a short file of this user's.
+        """
+        with self._lock:
+            if self._is_loaded:
+                return
+            self._is_loaded = True
+        for where, keeps in recalled().items():
+            self._planner.history.know(where, keeps=keeps)
+        if isinstance(self.prices, GenaiPrices):
+            load = self.prices.load
+            Thread(target=load, name="promptcache-prices", daemon=True).start()
+
+    def _share(self) -> Sharing | None:
+        """Return what learns together with others, where a store is given."""
+        store = self._holdings.given
+        if store is None:
+            return None
+        return Sharing(
+            store, clock=self.clock, secret=self.secret, tell=self._listeners
+        )

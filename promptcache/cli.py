@@ -45,6 +45,21 @@ COMMANDS: Mapping[str, Command] = {
         extra="cli",
         summary="Reckon what a prompt prefix costs with caching and without.",
     ),
+    "explain": Command(
+        "promptcache.analysis.explain.cli:explain",
+        extra="cli",
+        summary="Say what would be decided on requests and why, and what that costs.",
+    ),
+    "probe": Command(
+        "promptcache.analysis.probe.cli:probe",
+        extra="langchain-anthropic",
+        summary="Ask a provider with a real key what its documents leave open.",
+    ),
+    "replay": Command(
+        "promptcache.analysis.replay.cli:replay",
+        extra="cli",
+        summary="Say what recorded traffic would have cost under each policy.",
+    ),
     "doctor": Command(
         "promptcache.doctor_cli:doctor",
         extra="cli",

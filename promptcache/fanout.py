@@ -25,7 +25,7 @@ from promptcache.interrupts import undisturbed
 from promptcache.limits import Limits
 from promptcache.options import CallOptions, current_options
 from promptcache.planner import Planner
-from promptcache.planning.candidates import SLACK
+from promptcache.planning.places import SLACK
 from promptcache.prepared import Prepared
 from promptcache.providers import Request
 

@@ -46,10 +46,16 @@ class Holdings:
         else:
             allowed = "a store, its URL, or None"
             raise OptionError("store", type(store).__name__, allowed)
+        self._given = self._store
         self._is_ours = not isinstance(store, Store)
         self._keeper: Keeper | None = None
         self._tell = tell
         self._lock = Lock()
+
+    @property
+    def given(self) -> Store | None:
+        """The store that the caller gave, or None; nothing is made for it."""
+        return self._given
 
     @property
     def store(self) -> Store:

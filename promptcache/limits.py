@@ -1,4 +1,4 @@
-"""What may be spent unasked: money on remote caches, and time on waiting."""
+"""What may be spent unasked: money on remote caches and pings, and time on waiting."""
 
 from dataclasses import dataclass
 from math import inf
@@ -35,10 +35,17 @@ class Limits:
     fan_out_seconds: float = 10.0
     """How long a request may wait, where `fan_out` is on, for the first of those that
     share its head to be answered; 0 waits for nothing."""
+    ping_usd_per_hour: float = 0.0
+    """US dollars that the pings of `Policy.auto(keep_warm=True)` may cost in any hour;
+    0 sends none. A ping that turns out to write what it was to read counts in full, so
+    it may pass the bound once; then nothing is sent until there is room again."""
 
     def __post_init__(self) -> None:
         if not _is_amount(self.usd_per_hour):
             raise OptionError("usd_per_hour", self.usd_per_hour, "0 or more dollars")
+        if not _is_amount(self.ping_usd_per_hour):
+            usd = self.ping_usd_per_hour
+            raise OptionError("ping_usd_per_hour", usd, "0 or more dollars")
         if not _is_amount(self.live_caches) or not isinstance(self.live_caches, int):
             raise OptionError("live_caches", self.live_caches, "a count from 0")
         if self.token_hours is not None and not _is_amount(self.token_hours):

@@ -4,55 +4,32 @@ Rule 1: planning waits for nothing; it reads and writes the memory of this proce
 Rule 2: whatever fails before a plan is complete leaves the request as it was built.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from threading import Lock
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from promptcache.arrangement import (
-    Asked,
-    arranged,
-    moved_block,
-    noted_in,
-    with_known,
-)
-from promptcache.errors import OptionError
+from promptcache.arrangement import noted_in, with_known
 from promptcache.options import CallOptions
 from promptcache.outline import Outline, Trail
 from promptcache.planlog import PlanLog
-from promptcache.planning.candidates import Past
 from promptcache.planning.keys import conversation_digest
+from promptcache.planning.lifetimes import terms_of
+from promptcache.planning.past import Past
 from promptcache.planning.plan import Plan, plan
 from promptcache.planning.policies import Policy
 from promptcache.planning.slots import Rules
-from promptcache.planning.volatile import Arranged
+from promptcache.planning.terms import Terms
 from promptcache.prepared import Prepared, described
-from promptcache.providers import Facts, Provider, Request
-from promptcache.receipts.events import Event, MarkersChanged, ModelAssumed
+from promptcache.providers import Facts, Provider
+from promptcache.reading import Reader, Reading, key_of
+from promptcache.receipts.events import Event, MarkersChanged
+from promptcache.receipts.usage import Usage
 from promptcache.state.answers import Answers
 from promptcache.state.history import History
+from promptcache.state.pools import Pools
 from promptcache.state.rates import Rates
-from promptcache.state.refusals import Refusals
-from promptcache.state.trails import Trails
 from promptcache.ttl import Ttl
 
 __all__ = ["Planner"]
-
-_MAX_ASSUMED = 1_000
-_SEVERAL = 2
-_REFUSED = (400, 422)
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """A request as it is planned."""
-
-    outline: Outline
-    rules: Rules
-    arranged: Arranged
-    is_refused: bool
-    """Its provider refused our fields lately."""
-    built: Outline | None = None
-    """What it was before a block of its head was moved for having changed."""
 
 
 class Planner:
@@ -66,6 +43,8 @@ class Planner:
         diagnose: bool,
         tell: Callable[[Event], None],
         log: PlanLog | None = None,
+        pings: bool = False,
+        pools: Pools | None = None,
     ) -> None:
         """Know nothing yet.
 
@@ -75,19 +54,18 @@ class Planner:
             diagnose: Ask the provider why a prefix was missed, where it can tell.
             tell: Told of what a plan changed or took for granted.
             log: Told of every plan.
+            pings: Prefixes may be kept alive by pings.
+            pools: What is learned here and by others; None if nothing is shared.
         """
-        self.history = History()
+        self.history = History(allowance=policy.allowance, pings=pings, pools=pools)
         self._policy = policy
         self._facts = facts
+        self._reader = Reader(policy, facts=facts, tell=tell)
         self._diagnose = diagnose
         self._tell = tell
         self._log = PlanLog() if log is None else log
         self._answers = Answers()
-        self._trails = Trails()
         self._rates = Rates()
-        self._refusals = Refusals()
-        self._lock = Lock()
-        self._assumed: set[str] = set()
 
     def check_ttl(self, ttl: Ttl | None, provider: Provider) -> None:
         """Refuse a lifetime that a provider does not have.
@@ -95,9 +73,7 @@ class Planner:
         Raises:
             OptionError: It is the given one, or one that the policy names.
         """
-        for asked in (ttl, *self._policy.ttls):
-            if asked is not None and asked not in provider.ttls:
-                raise OptionError("ttl", asked, ", ".join(provider.ttls))
+        self._reader.check_ttl(ttl, provider)
 
     def plan(self, prepared: Prepared) -> None:
         """Decide on a request: its plan, and the body to send.
@@ -109,10 +85,8 @@ class Planner:
         request, options = prepared.request, prepared.options
         provider = request.provider
         prepared.noted = noted_in(request.body, tenant=options.tenant)
-        read, now = self._read(prepared), prepared.started
+        read, terms, past = self.look(prepared)
         outline, rules = read.outline, read.rules
-        past = self.history.past(outline, now=now)
-        past = with_known(past, outline, read.arranged)
         decided, body = Plan(), read.arranged.body
         if prepared.policy != "off" and not read.is_refused:
             past = self._with_shards(past, outline, rules, prepared)
@@ -127,7 +101,17 @@ class Planner:
                 body = provider.asked(
                     body, previous, host=request.host, overrides=self._facts
                 )
-        self.history.record(outline, decided, past, now=now, built=read.built)
+        prepared.sent = self.history.record(
+            outline,
+            decided,
+            past,
+            now=prepared.started,
+            terms=terms,
+            where=key_of(request),
+            tenant=options.tenant,
+            built=read.built,
+            reach=_reach(rules),
+        )
         prepared.breakpoints = described(outline, decided)
         # Last, and together: whatever fails before leaves the request unplanned.
         prepared.plan, prepared.body, prepared.arranged = decided, body, read.arranged
@@ -149,69 +133,35 @@ class Planner:
         """
         if self._policy.name == "off":
             return -1
-        read = self._read(prepared)
-        outline, rules = read.outline, read.rules
-        past = self.history.past(outline, now=prepared.started)
-        past = with_known(past, outline, read.arranged)
-        prepared.outline, prepared.rules = outline, rules
+        read, _, past = self.look(prepared)
+        prepared.outline, prepared.rules = read.outline, read.rules
         if not read.is_refused:
             prepared.plan = plan(
-                outline,
-                rules=rules,
+                read.outline,
+                rules=read.rules,
                 policy=self._policy,
                 past=past,
                 options=prepared.options,
             )
         return past.entry
 
-    def _read(self, prepared: Prepared) -> _Reading:
-        """Return a request's outline, and what its provider accepts."""
-        request, options = prepared.request, prepared.options
-        provider = request.provider
-        rules, known = provider.rules(request.model, request.host, self._facts)
-        prepared.facts_known = known
-        if not known:
-            self._note_assumed(request)
-        self.check_ttl(options.ttl, provider)
-        now, key = prepared.started, _key(request)
-        is_refused = self._refusals.holds(key, now=now)
-        if prepared.policy == "off":
-            made = Arranged(request.body, request.body)
-            return _Reading(self._outline(prepared, made), rules, made, is_refused)
-        asked = Asked(
-            tools=options.stable_tools is True,
-            withheld=(
-                ()
-                if self._refusals.holds(_choice_key(request), now=now)
-                else options.withheld_tools or ()
-            ),
-            splits=not is_refused and rules.matching != "prefix",
-            later_system=not self._refusals.holds(_turns_key(request), now=now),
-            tenant=options.tenant,
-            facts=self._facts,
-        )
-        if not options.move_volatile:
-            made = arranged(request, asked)
-            return _Reading(self._outline(prepared, made), rules, made, is_refused)
-        made = arranged(request, replace(asked, splits=False))
-        built = self._outline(prepared, made)
-        changing = self.history.past(built, now=now).volatile
-        made = moved_block(request, made, _movable(built, changing), asked)
-        outline = self._outline(prepared, made)
-        return _Reading(outline, rules, made, is_refused, built)
+    def look(self, prepared: Prepared) -> tuple[Reading, Terms, Past]:
+        """Return what a request is, what may be chosen for it, and what is known of it.
 
-    def _outline(self, prepared: Prepared, made: Arranged) -> Outline:
-        request, tenant = prepared.request, prepared.options.tenant
-        trail = None
-        if request.follows is not None:
-            trail = self._trails.before(tenant, request.follows)
-        return request.provider.outline(
-            made.body,
-            model=request.model,
-            host=request.host,
-            tenant=tenant,
-            trail=trail,
+        Raises:
+            UnreadableBodyError: Its body has an unknown shape.
+            OptionError: A lifetime is asked for that its provider does not have.
+        """
+        read = self._reader.read(prepared, self.history)
+        terms = self._terms(read, prepared.options)
+        past = self.history.past(
+            read.outline,
+            now=prepared.started,
+            terms=terms,
+            where=key_of(prepared.request),
+            tenant=prepared.options.tenant,
         )
+        return read, terms, with_known(past, read.outline, read.arranged)
 
     def left(
         self, prepared: Prepared, status: int, message: str, *, now: float
@@ -227,25 +177,35 @@ class Planner:
         Returns:
             Whether the refusal was about something of ours.
         """
-        request, made = prepared.request, prepared.arranged
-        provider = request.provider
-        adds_turn = prepared.is_changed and made is not None and made.adds_turn
-        if adds_turn and provider.refuses_turn(status, message):
-            self._refusals.note(_turns_key(request), now=now)
-            prepared.leave_all()
-            return True
-        narrows = prepared.is_changed and made is not None and made.narrows
-        if narrows and status in _REFUSED and _names_choice(message):
-            self._refusals.note(_choice_key(request), now=now)
-            prepared.leave_all()
-            return True
-        if prepared.is_planned and provider.is_our_fault(
-            status, message, built=prepared.whole, sent=prepared.body
-        ):
-            self._refusals.note(_key(request), now=now)
+        what = self._reader.refused(prepared, status, message, now=now)
+        if what is None:
+            return False
+        self._withdraw(prepared)
+        if what == "plan":
             prepared.leave()
-            return True
-        return False
+        else:
+            prepared.leave_all()
+        return True
+
+    def learn(self, prepared: Prepared, usage: Usage) -> None:
+        """Take note of what a request has read, by its provider's own count.
+
+        Where it does not tell, the request is taken to be as it was planned.
+        """
+        sent, read, total = prepared.sent, usage.read_tokens, usage.input_tokens
+        if sent is None:
+            return
+        if read is None or total is None:
+            self.history.assume(sent)
+            return
+        self.history.settle(
+            sent,
+            tokens=total,
+            read=read,
+            written=_written(usage, sent.terms.short),
+            where=key_of(prepared.request),
+            tenant=prepared.options.tenant,
+        )
 
     def note_answer(self, prepared: Prepared, answer: str) -> None:
         """Remember by what prompt an answer can be found again.
@@ -264,7 +224,23 @@ class Planner:
         if prepared.request.provider.keeps_trails:
             digest = outline.digest_before(outline.length)
             trail = Trail(digest, outline.total_tokens, prepared.plan.key)
-            self._trails.note(tenant, answer, trail)
+            self._reader.note_answer(tenant, answer, trail)
+
+    def _terms(self, read: Reading, options: CallOptions) -> Terms:
+        """Return what may be chosen from: a lifetime that is asked for is all there is.
+
+        Where one lifetime holds for a whole request, that in its body comes first.
+        """
+        ttl = options.ttl
+        if read.rules.matching == "marked":
+            ttl = read.outline.automatic or ttl
+        return terms_of(read.rules, ttl, self._policy)
+
+    def _withdraw(self, prepared: Prepared) -> None:
+        """Forget that a request writes anything: it is sent without a plan."""
+        if prepared.sent is not None:
+            where = key_of(prepared.request)
+            prepared.sent = self.history.withdraw(prepared.sent, where=where)
 
     def _with_shards(
         self, past: Past, outline: Outline, rules: Rules, prepared: Prepared
@@ -280,38 +256,23 @@ class Planner:
         )
         return replace(past, shards=shards)
 
-    def _note_assumed(self, request: Request) -> None:
-        with self._lock:
-            if request.model in self._assumed or len(self._assumed) >= _MAX_ASSUMED:
-                return
-            self._assumed.add(request.model)
-        self._tell(ModelAssumed(request.provider.name, request.model))
+
+def _written(usage: Usage, short: Ttl) -> Mapping[Ttl, float]:
+    """Return what was written, by lifetime; what no lifetime is told of is short."""
+    by_ttl: dict[Ttl, float] = {
+        "1h": usage.written_1h_tokens or 0,
+        "12h": usage.written_12h_tokens or 0,
+    }
+    rest = (usage.written_tokens or 0) - sum(by_ttl.values())
+    by_ttl[short] = by_ttl.get(short, 0.0) + rest
+    return by_ttl
 
 
-def _key(request: Request) -> tuple[str, str, str]:
-    return (request.provider.name, request.model, request.host)
-
-
-def _names_choice(message: str) -> bool:
-    return any(it in message for it in ("tool_choice", "allowed_tools", "tool choice"))
-
-
-def _choice_key(request: Request) -> tuple[str, str, str]:
-    return (f"{request.provider.name} tool choice", request.model, request.host)
-
-
-def _turns_key(request: Request) -> tuple[str, str, str]:
-    return (f"{request.provider.name} turns", request.model, request.host)
-
-
-def _movable(outline: Outline, changing: int | None) -> int:
-    """Return which block of the system prompt may be moved for changing; -1 if none.
-
-    The only one is the instructions as a whole: they stay.
-    """
-    if changing is None or outline.system_end - outline.tools_end < _SEVERAL:
-        return -1
-    return max(changing - outline.tools_end, -1)
+def _reach(rules: Rules) -> int | None:
+    """Return how many positions a breakpoint finds what was written before it."""
+    if rules.matching == "lookback":
+        return rules.lookback
+    return 1 if rules.matching == "marked" else None
 
 
 def _conversation(options: CallOptions) -> tuple[str | None, str] | None:

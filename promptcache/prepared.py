@@ -18,6 +18,7 @@ from promptcache.receipts.miss import Miss
 from promptcache.receipts.prices import Cost
 from promptcache.receipts.receipt import Credit, Receipt
 from promptcache.receipts.usage import Usage
+from promptcache.state.sent import Sent
 
 __all__ = [
     "Answer",
@@ -96,6 +97,8 @@ class Prepared:
     """What was done to its texts before it came here."""
     notes: list[str] = field(default_factory=list)
     """What was decided against after planning, and why."""
+    sent: Sent | None = None
+    """What history remembers of it until its answer is there."""
     turn: Turn | None = None
     """Set if others wait for what this request writes."""
     waited: float = 0.0

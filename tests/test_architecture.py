@@ -53,6 +53,7 @@ ACTING = (
     "promptcache.providers.*.placement",
     "promptcache.providers.*.remote",
     "promptcache.providers.*.remote_legacy",
+    "promptcache.providers.*.repeats",
     "promptcache.providers.*.residents",
     "promptcache.providers.*.residing",
     "promptcache.providers.*.seam",
@@ -80,6 +81,7 @@ ABOVE = (
     "promptcache.holdings",
     "promptcache.observing",
     "promptcache.ordering",
+    "promptcache.serving",
     "promptcache.testing",
 )
 # What is handed the cache by its caller, and may name its type.
@@ -87,6 +89,7 @@ HANDED = (
     "promptcache.providers",
     "promptcache.providers.*.*",
     "promptcache.providers.streams",
+    "promptcache.warming",
 )
 # What the providers share, beside them.
 SHARED = ("instrumenting", "rows", "streams")
@@ -132,6 +135,7 @@ THIRD_PARTY = {
     "promptcache": {"orjson", "tomli"},
     "promptcache.analysis": {"rich", "typer"},
     "promptcache.analysis.estimate_cli": {"typer"},
+    "promptcache.analysis.probe.sending": {"anthropic"},
     "promptcache.caches_cli": {"rich", "typer"},
     "promptcache.caches_table": {"rich"},
     "promptcache.cli": {"typer"},

@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from anthropic import Anthropic
 
 from promptcache import Policy, PromptCache, options
 from promptcache.errors import (
@@ -29,6 +30,7 @@ from promptcache.receipts.events import (
     UsageMissing,
 )
 from promptcache.receipts.prices import Cost
+from promptcache.state.probed import remember
 from promptcache.state.refusals import REFUSED_SECONDS
 
 MODEL = "claude-sonnet-5-5"
@@ -222,10 +224,10 @@ class BrokenHistory:
     def __init__(self, at):
         self.at = at
 
-    def past(self, outline, *, now):
+    def past(self, outline, **asked):
         if self.at == "past":
             raise ZeroDivisionError("secret prompt text")
-        return World().cache._planner.history.past(outline, now=now)
+        return World().cache._planner.history.past(outline, **asked)
 
     def record(self, *_, **__):
         raise ZeroDivisionError("secret prompt text")
@@ -363,11 +365,13 @@ def test_a_request_is_refused_once(world):
 
 def test_assumed_models_are_bounded(world, monkeypatch):
     """Names that nobody ends with fill no memory."""
-    monkeypatch.setattr("promptcache.planner._MAX_ASSUMED", 5)
+    monkeypatch.setattr("promptcache.reading._MAX_ASSUMED", 5)
     for number in range(20):
         world.prepare(model=f"model-{number}")
 
-    assert len(world.told(ModelAssumed)) == len(world.cache._planner._assumed) == 5
+    assert (
+        len(world.told(ModelAssumed)) == len(world.cache._planner._reader._assumed) == 5
+    )
 
 
 def test_an_unknown_model_is_noted_once(world):
@@ -488,8 +492,9 @@ def test_a_lifetime_that_a_call_may_not_ask_for(world):
     assert "5m, 1h" in world.events[0].message
 
 
-def test_the_lifetime_of_a_call(world):
+def test_the_lifetime_of_a_call(make):
     """A call's lifetime is that of all that is placed."""
+    world = make(Policy.fixed())
     with options(ttl="1h"):
         prepared = world.prepare()
 
@@ -504,7 +509,7 @@ def test_tenants_learn_apart(world):
     with options(tenant="b"):
         theirs = world.prepare()
 
-    assert len(world.cache._planner.history) == 8
+    assert len(world.cache._planner.history) == 6
     assert mine.options == CallOptions("a")
     assert theirs.options == CallOptions("b")
 
@@ -593,3 +598,40 @@ def test_prepared_knows_whether_it_is_planned():
     assert not prepared.is_planned
     prepared.body = dict(body)
     assert prepared.is_planned
+
+
+@pytest.mark.parametrize(
+    ("keeps", "ttl"),
+    [
+        pytest.param(None, "5m", id="never-asked"),
+        pytest.param(True, "5m", id="kept"),
+        pytest.param(False, "1h", id="forgotten"),
+    ],
+)
+def test_what_was_probed_counts(world, tmp_path, monkeypatch, keeps, ttl):
+    """Where what is promoted is forgotten, an agent's first request lives long."""
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    where = ("anthropic", MODEL, "anthropic")
+    if keeps is not None:
+        remember(where, keeps=keeps, at=0.0)
+    world.cache.attach(Anthropic(api_key="k"))
+    # It is read once: what is found out later counts from the next start on.
+    remember(where, keeps=True, at=1.0)
+    world.cache.attach(Anthropic(api_key="k"))
+
+    points = world.prepare().plan.breakpoints
+    assert {point.ttl for point in points} == {ttl}
+
+
+@pytest.mark.parametrize("ttl", ["5m", "1h"])
+def test_an_agents_first_request_lives_as_asked(world, ttl):
+    """A lifetime that is asked for says for how long, not whether."""
+    with options(ttl=ttl):
+        points = world.prepare().plan.breakpoints
+
+    assert [(point.reason, point.ttl) for point in points] == [
+        ("tools", ttl),
+        ("system", ttl),
+        ("tail", ttl),
+    ]

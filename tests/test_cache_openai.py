@@ -68,16 +68,15 @@ def items(*texts, **fields):
 
 
 def test_a_question_writes_its_head_only(world):
-    """The end of a single question is not billed as a write."""
-    body = question()
+    """The end of a short single question is not billed as a write."""
+    said = "hello " * 200
+    body = question(said)
     before = copy.deepcopy(body)
     prepared = world.chat(body)
 
     system = {"type": "text", "text": LONG, "prompt_cache_breakpoint": BREAKPOINT}
     assert prepared.body["messages"][0]["content"] == [system]
-    assert prepared.body["messages"][1]["content"] == [
-        {"type": "text", "text": "hello"}
-    ]
+    assert prepared.body["messages"][1]["content"] == [{"type": "text", "text": said}]
     assert prepared.body["prompt_cache_options"] == {"mode": "explicit", "ttl": "30m"}
     assert prepared.body["prompt_cache_key"].startswith("promptcache-")
     assert prepared.breakpoints == ("system[0] 30m system",)
@@ -279,3 +278,24 @@ def test_tiers_have_prices(world):
 
 
 DETAILS = {"cached_tokens": 0, "cache_write_tokens": 0}
+
+
+@pytest.mark.parametrize(
+    ("asked", "ttl", "lifetime"),
+    [
+        pytest.param({}, None, "30m", id="unasked"),
+        pytest.param({}, "12h", "12h", id="by-the-option"),
+        pytest.param({"ttl": "12h"}, None, "12h", id="in-the-body"),
+        pytest.param({"ttl": "30m"}, "12h", "30m", id="the-body-comes-first"),
+    ],
+)
+def test_what_is_learned_goes_by_the_lifetime_of_the_request(
+    world, asked, ttl, lifetime
+):
+    """One lifetime holds for a whole request, and its entries live as long."""
+    with options(ttl=ttl):
+        prepared = world.respond(items("hello", prompt_cache_options=asked))
+
+    assert prepared.body["prompt_cache_options"]["ttl"] == lifetime
+    assert prepared.sent.terms.short == lifetime
+    assert prepared.sent.terms.long is None

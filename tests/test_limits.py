@@ -16,6 +16,7 @@ def test_limits_without_a_word():
         token_hours=None,
         wait_seconds=0.0,
         fan_out_seconds=10.0,
+        ping_usd_per_hour=0.0,
     )
 
 
@@ -28,6 +29,8 @@ def test_limits_without_a_word():
         pytest.param({"token_hours": 0.5}, id="tokens"),
         pytest.param({"wait_seconds": 2.5}, id="wait"),
         pytest.param({"fan_out_seconds": 0}, id="no wait for another"),
+        pytest.param({"ping_usd_per_hour": 0.5}, id="money for pings"),
+        pytest.param({"ping_usd_per_hour": math.inf}, id="any money for pings"),
     ],
 )
 def test_allowed(fields):
@@ -52,6 +55,9 @@ def test_allowed(fields):
         pytest.param({"token_hours": math.nan}, id="unclear tokens"),
         pytest.param({"wait_seconds": -1}, id="negative wait"),
         pytest.param({"wait_seconds": math.inf}, id="endless wait"),
+        pytest.param({"ping_usd_per_hour": -1}, id="negative money for pings"),
+        pytest.param({"ping_usd_per_hour": math.nan}, id="unclear money for pings"),
+        pytest.param({"ping_usd_per_hour": True}, id="flag for pings"),
         pytest.param({"fan_out_seconds": -1}, id="negative wait for another"),
         pytest.param({"fan_out_seconds": math.inf}, id="endless wait for another"),
     ],

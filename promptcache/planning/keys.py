@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 from promptcache.options import CallOptions
 from promptcache.outline import Outline
-from promptcache.planning.candidates import Past
+from promptcache.planning.past import Past
 from promptcache.planning.slots import Rules
 
 __all__ = ["cache_key", "conversation_digest"]

@@ -11,9 +11,10 @@ from typing import Literal
 
 from promptcache.options import CallOptions
 from promptcache.outline import Mode, Outline
-from promptcache.planning.candidates import NOTHING_KNOWN, Past, candidates
+from promptcache.planning.candidates import candidates
 from promptcache.planning.keys import cache_key
 from promptcache.planning.marks import Marks
+from promptcache.planning.past import NOTHING_KNOWN, Past
 from promptcache.planning.policies import Policy
 from promptcache.planning.reasons import FIXED, Reason
 from promptcache.planning.slots import Rules, Slots

@@ -37,6 +37,8 @@ class Rules:
     """Whether the host takes automatic caching."""
     advisory: frozenset[str] = frozenset()
     """Refusals that are our caution, not the provider's."""
+    read: float = 0.1
+    """Price of a token that is read, in input tokens."""
     takes_key: bool = False
     """Whether requests may name a cache key."""
     tenant_key: bool = False

@@ -203,13 +203,14 @@ class CacheLost:
 
 @dataclass(frozen=True, slots=True)
 class LimitReached:
-    """Nothing was created, since a limit on cached contents would be exceeded."""
+    """Nothing was created, or no ping sent, since a limit would be exceeded."""
 
     provider: str
     model: str
-    limit: Literal["usd_per_hour", "live_caches", "token_hours"]
+    limit: Literal["usd_per_hour", "live_caches", "token_hours", "ping_usd_per_hour"]
     would_usd_per_hour: float | None
-    """What all of them would have cost in an hour; None if a price is not known."""
+    """What all of them would have cost in an hour; None if a price is not known, or if
+    the limit is nothing at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,91 +1,139 @@
-"""Which prefixes were seen, where entries live, and which tails came again.
+"""What the requests of a process have shown, and what that says of the next one.
 
 Rule 1: a history holds digests, times and counts; no text, no names.
-Rule 2: it is bounded: the prefix used least recently goes first.
-Rule 3: a tail counts as lost only when its lifetime is over.
+Rule 2: it is bounded: what was used least recently goes first.
+Rule 3: it learns from every request that is sent, whether or not it was cached.
 
 Digests contain the model and the tenant, so prefixes of two tenants never meet.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 
 from promptcache.outline import Outline
-from promptcache.planning.candidates import Past, stable_end
+from promptcache.planning.past import Past
 from promptcache.planning.plan import Plan
-from promptcache.ttl import TTL_SECONDS
+from promptcache.planning.terms import Terms
+from promptcache.planning.ways import ways_of
+from promptcache.state.caution import within_room
+from promptcache.state.forks import let_go_at_forks
+from promptcache.state.gate import ALLOWANCE, Gate
+from promptcache.state.habits import Habits
+from promptcache.state.ledger import Ledger
+from promptcache.state.paths import Lineage, Path
+from promptcache.state.pools import Pools
+from promptcache.state.prefixes import Prefixes
+from promptcache.state.readings import Readings
+from promptcache.state.reuse import Reuse
+from promptcache.state.sent import Sent
+from promptcache.state.sights import chances_of, follow, keys_of, note, see
+from promptcache.state.written import (
+    alive,
+    found,
+    mark,
+    premium,
+    promise,
+    rewrite,
+)
+from promptcache.ttl import Ttl
 
 __all__ = ["DEFAULT_NODES", "History"]
 
 DEFAULT_NODES = 500_000
 
-_A_HABIT = 2
-"""Calls that must have differed before the next one is expected to."""
+_KEPT, _LOST = 0.8, 0.5
+"""Of what was to be read: from which part on it was kept, up to which it was lost."""
 
-_MAX_KINDS = 10_000
-_MAX_OPEN = 10_000
+TERMS = Terms()
 
-
-@dataclass(slots=True)
-class _Node:
-    """A prefix that some request had."""
-
-    uses: int = 0
-    """Requests that went on from here; counted in tools and system only."""
-    branches: int = 0
-    """Different blocks that came next; counted in tools and system only."""
-    alive_until: float = 0.0
-    """End of the entry that a breakpoint here wrote, if one did."""
-
-
-@dataclass(slots=True, order=True)
-class _Tail:
-    """A request whose end may come again; the first to be over sorts first."""
-
-    until: float
-    digest: bytes
-    kind: bytes
-    came_again: bool = False
+_PAUSE_SECONDS = 1.0
 
 
 class History:
     """What the requests of this process have shown; safe from many threads."""
 
-    def __init__(self, max_nodes: int = DEFAULT_NODES) -> None:
+    def __init__(
+        self,
+        max_nodes: int = DEFAULT_NODES,
+        *,
+        allowance: float = ALLOWANCE,
+        pings: bool = False,
+        pools: Pools | None = None,
+    ) -> None:
         """Start empty.
 
         Args:
-            max_nodes: Prefixes to remember.
+            max_nodes: Blocks of prompts to remember.
+            allowance: What learning may cost a tenant on a model, in input tokens.
+            pings: Prefixes may be kept alive by pings.
+            pools: What is learned here and by others; None if nothing is shared.
         """
-        self._max_nodes = max_nodes
+        self._pings = pings
+        self._pools = pools
         self._lock = Lock()
-        self._nodes: OrderedDict[bytes, _Node] = OrderedDict()
-        self._open: list[_Tail] = []
-        self._tails: dict[bytes, _Tail] = {}
-        self._counts: OrderedDict[bytes, tuple[int, int]] = OrderedDict()
+        self._prefixes = Prefixes(max_nodes)
+        self._habits = Habits(self._prefixes)
+        self._reuse: dict[tuple[float, float], Reuse] = {}
+        self._ledger = Ledger(None if pools is None else pools.books)
+        self._readings = Readings(None if pools is None else pools.readings)
+        self._gate = Gate(allowance)
+        let_go_at_forks(self)
 
     def __len__(self) -> int:
-        return len(self._nodes)
+        return len(self._prefixes)
 
-    def past(self, outline: Outline, *, now: float) -> Past:
-        """Return what is known of a request that is about to be sent."""
+    def know(self, where: object, *, keeps: bool) -> None:
+        """Take for granted whether a provider keeps promoted prefixes somewhere."""
         with self._lock:
-            self._close_tails(now)
-            shared = self._shared(outline)
-            self._note_repeats(outline, shared)
-            volatile = self._volatile(outline)
-            kind = _kind(outline, volatile)
-            repeated, lost = self._counts.get(kind, (0, 0))
-            return Past(
-                shared=shared,
-                entry=self._entry(outline, shared, now),
+            self._readings.know(where, keeps=keeps)
+
+    def past(
+        self,
+        outline: Outline,
+        *,
+        now: float,
+        terms: Terms = TERMS,
+        where: object = None,
+        tenant: str | None = None,
+    ) -> Past:
+        """Return what is known of a request that is about to be sent.
+
+        Args:
+            outline: The request.
+            now: The start of the request.
+            terms: What the provider asks for.
+            where: The provider, the host and the model.
+            tenant: Whose request it is.
+        """
+        with self._lock:
+            reuse = self._reuse_of(terms)
+            reuse.close(now)
+            path = self._prefixes.path(outline)
+            volatile = self._habits.volatile(outline)
+            firmly = not self._readings.trusts(where, now=now)
+            entry, held, is_firm = alive(path, now, terms, firmly=firmly)
+            lineage = self._lineage(outline, path, now)
+            keys = keys_of(outline, path, lineage, volatile)
+            total = outline.total_tokens
+            past = Past(
+                shared=path.shared,
+                entry=entry,
+                held=held,
+                is_firm=is_firm,
                 volatile=volatile,
-                repeated=repeated,
-                lost=lost,
+                chances=chances_of(reuse, outline, path, keys, lineage),
+                way=self._ledger.way(
+                    outline,
+                    lineage,
+                    ways_of(terms, promotes=not firmly, pings=self._pings),
+                    now=now,
+                ),
+                pauses=self._ledger.pauses(outline, lineage),
+                gaps=lineage.gaps,
+                room=self._gate.room((where, tenant), total, now=now),
             )
+        return within_room(past, outline, terms)
 
     def record(
         self,
@@ -94,8 +142,12 @@ class History:
         past: Past,
         *,
         now: float,
+        terms: Terms = TERMS,
+        where: object = None,
+        tenant: str | None = None,
         built: Outline | None = None,
-    ) -> None:
+        reach: int | None = None,
+    ) -> Sent:
         """Remember a request that is being sent.
 
         Args:
@@ -103,118 +155,174 @@ class History:
             plan: Its breakpoints, which write or refresh entries.
             past: What `past` said of it.
             now: The start of the request, from which lifetimes count.
+            terms: What the provider asks for.
+            where: The provider, the host and the model.
+            tenant: Whose request it is.
             built: The request before a block of its head was moved; what changes is
                 counted in that, so that it stays moved as long as it changes.
+            reach: Look-back positions that the provider searches from a breakpoint;
+                None: all.
         """
-        digests = outline.blocks.digests
+        entries = plan.entries
         with self._lock:
-            self._count_branches(outline if built is None else built)
-            for position in range(past.shared + 1, outline.length):
-                self._node(digests[position])
-            for position, ttl in plan.entries:
-                node = self._node(digests[position])
-                node.alive_until = max(node.alive_until, now + TTL_SECONDS[ttl])
-            if outline.length:
-                life = plan.entries[-1][1] if plan.entries else "5m"
-                self._open_tail(outline, past, now + TTL_SECONDS[life])
+            self._habits.count(outline if built is None else built)
             if built is not None:
-                for position, _ in _boundaries(built):
-                    self._node(built.blocks.digests[position])
-            while len(self._nodes) > self._max_nodes:
-                self._nodes.popitem(last=False)
+                self._habits.know(built)
+            path = self._prefixes.path(outline)
+            firmly = not self._readings.trusts(where, now=now)
+            read = found(outline, path, entries, now, firmly=firmly, reach=reach)
+            promised = promise(path, read, now, terms)
+            note(path, now)
+            lineage = self._lineage(outline, path, now)
+            keys = keys_of(outline, path, lineage, past.volatile)
+            reuse = self._reuse_of(terms)
+            follow(lineage, path, reuse.windows, now)
+            self._ledger.note(outline, path, lineage, terms, now=now)
+            grown = self._prefixes.grow(outline, path, now, lineage)
+            see(reuse, keys, outline, grown, past, lineage=lineage, now=now)
+            mark(grown, entries, read, now, firmly=firmly)
+            most = premium(outline, entries, terms)
+            passed = self._gate.plan((where, tenant), most, now=now)
+        longs = [position for position, ttl in entries if ttl == terms.long]
+        # What was to live long, and was written short before, is kept by pings.
+        is_short = past.entry >= 0 and not past.is_firm
+        pings = past.way == "pings" or (past.way == "long" and is_short)
+        return Sent(
+            outline,
+            entries,
+            now,
+            terms,
+            passed,
+            read,
+            promised,
+            pings=pings and self._pings,
+            held=max(past.held, *longs, -1),
+        )
 
-    def _node(self, digest: bytes) -> _Node:
-        node = self._nodes.get(digest)
-        if node is None:
-            node = self._nodes[digest] = _Node()
-        else:
-            self._nodes.move_to_end(digest)
-        return node
+    def withdraw(self, sent: Sent, *, where: object = None) -> Sent:
+        """Note that a request is sent without its breakpoints after all."""
+        with self._lock:
+            path = self._prefixes.path(sent.outline)
+            firmly = not self._readings.trusts(where, now=sent.now)
+            rewrite(path, (), sent.now, firmly=firmly)
+        return replace(sent, entries=(), expected=-1, promise=-1)
 
-    def _shared(self, outline: Outline) -> int:
-        nodes, digests = self._nodes, outline.blocks.digests
-        for position in range(outline.length - 1, -1, -1):
-            if digests[position] in nodes:
-                return position
-        return -1
+    def assume(self, sent: Sent) -> None:
+        """Take a request that was answered, without a word on its usage, as planned."""
+        outline, terms, read = sent.outline, sent.terms, sent.expected
+        written = premium(outline, sent.entries, terms, read=read)
+        saved = (1 - terms.read) * (outline.blocks.tokens[read] if read >= 0 else 0)
+        with self._lock:
+            self._gate.settle(
+                sent.passed, tokens=outline.total_tokens, excess=written - saved
+            )
 
-    def _entry(self, outline: Outline, shared: int, now: float) -> int:
-        nodes, digests = self._nodes, outline.blocks.digests
-        for position in range(shared, -1, -1):
-            node = nodes.get(digests[position])
-            if node is not None and node.alive_until > now:
-                return position
-        return -1
+    def settle(
+        self,
+        sent: Sent,
+        *,
+        tokens: float,
+        read: float,
+        written: Mapping[Ttl, float],
+        where: object = None,
+        tenant: str | None = None,  # noqa: ARG002 - callers name whose it is
+    ) -> None:
+        """Learn from what a request has read and written, by its provider's count.
 
-    def _volatile(self, outline: Outline) -> int | None:
-        """Return the first block of the head that differs on every call."""
-        digests = outline.blocks.digests
-        for position, before in _boundaries(outline):
-            node = self._nodes.get(before)
-            if node is None or digests[position] in self._nodes:
-                continue
-            if node.branches == node.uses >= _A_HABIT:
-                return position
-        return None
+        Args:
+            sent: The request.
+            tokens: Those of its prompt.
+            read: Those that were read.
+            written: Those that were written, by lifetime.
+            where: The provider, the host and the model.
+            tenant: Whose request it is.
+        """
+        excess = sent.terms.excess(read=read, written=written)
+        # Tokens of an outline are estimates, so shares are compared.
+        share = read / tokens if tokens else 0.0
+        with self._lock:
+            self._gate.settle(sent.passed, tokens=tokens, excess=excess)
+            if sent.expected < 0:
+                return
+            if sent.promise >= 0:
+                kept = share >= _KEPT * sent.share(sent.promise)
+                self._readings.note(where, kept=kept, now=sent.now)
+            if share < _LOST * sent.share(sent.expected):
+                path = self._prefixes.path(sent.outline)
+                firmly = not self._readings.trusts(where, now=sent.now)
+                rewrite(path, sent.entries, sent.now, firmly=firmly)
 
-    def _count_branches(self, outline: Outline) -> None:
-        digests = outline.blocks.digests
-        for position, before in _boundaries(outline):
-            node = self._node(before)
-            node.uses += 1
-            node.branches += digests[position] not in self._nodes
+    def stopped(self, sent: Sent, stop: str | None) -> None:
+        """Note why the model stopped, for the books of pings.
 
-    def _note_repeats(self, outline: Outline, shared: int) -> None:
-        digests = outline.blocks.digests
-        for position in range(outline.system_end, shared + 1):
-            tail = self._tails.pop(digests[position], None)
-            if tail is not None:
-                tail.came_again = True
-                self._count(tail.kind, repeated=1)
+        Args:
+            sent: The request that it answered.
+            stop: As the provider says it; None if it is not known.
+        """
+        with self._lock:
+            path = self._prefixes.path(sent.outline)
+            if path.runs:
+                self._ledger.stopped(path.runs[0][0].lineage, stop, sent.terms)
 
-    def _open_tail(self, outline: Outline, past: Past, until: float) -> None:
-        end = stable_end(outline, past)
-        if past.unstable is not None and end < outline.system_end:
-            return
-        digest = outline.blocks.digests[end]
-        if digest in self._tails:
-            return
-        tail = _Tail(until, digest, _kind(outline, past.volatile))
-        self._tails[digest] = tail
-        heappush(self._open, tail)
-        if len(self._open) > _MAX_OPEN:
-            self._forget_tail()
+    def warmed(
+        self,
+        sent: Sent,
+        *,
+        read: float,
+        written: float,
+        now: float,
+        where: object = None,
+        tenant: str | None = None,
+    ) -> None:
+        """Note that a ping has read what a request wrote, so that it lives on.
 
-    def _close_tails(self, now: float) -> None:
-        while self._open and self._open[0].until <= now:
-            tail = self._forget_tail()
-            if not tail.came_again:
-                self._count(tail.kind, lost=1)
+        Args:
+            sent: The request.
+            read: Tokens that the ping read, by the provider's count.
+            written: Tokens that it wrote instead.
+            now: When it was sent.
+            where: The provider, the host and the model.
+            tenant: Whose request it is.
+        """
+        terms = sent.terms
+        cost = terms.read * read + terms.write(terms.short) * written
+        with self._lock:
+            passed = self._gate.plan((where, tenant), cost, now=now)
+            self._gate.settle(passed, tokens=0.0, excess=cost)
+            last = max((it for it, _ in sent.entries), default=-1)
+            for position, it in self._prefixes.path(sent.outline).marks():
+                if position <= last:
+                    it.used = max(it.used, now)
 
-    def _forget_tail(self) -> _Tail:
-        tail = heappop(self._open)
-        if not tail.came_again:
-            del self._tails[tail.digest]
-        return tail
+    def pause(self) -> bool:
+        """Wait for other threads and lock, before a fork."""
+        return self._lock.acquire(timeout=_PAUSE_SECONDS)
 
-    def _count(self, kind: bytes, *, repeated: int = 0, lost: int = 0) -> None:
-        counts = self._counts.pop(kind, (0, 0))
-        self._counts[kind] = (counts[0] + repeated, counts[1] + lost)
-        if len(self._counts) > _MAX_KINDS:
-            self._counts.popitem(last=False)
+    def resume(self) -> None:
+        """Unlock after a fork."""
+        self._lock.release()
 
+    def restart(self) -> None:
+        """Go on in the child of a fork."""
+        self._lock = Lock()
 
-def _boundaries(outline: Outline) -> Iterator[tuple[int, bytes]]:
-    """Yield where the tools and each system block end, and the prefix before them."""
-    if outline.tools_end:
-        yield outline.tools_end - 1, outline.blocks.root
-    for position in range(outline.tools_end, outline.system_end):
-        yield position, outline.digest_before(position)
+    def _reuse_of(self, terms: Terms) -> Reuse:
+        windows = (terms.short_seconds, terms.long_seconds)
+        if windows not in self._reuse:
+            pools = self._pools
+            self._reuse[windows] = Reuse(
+                windows, None if pools is None else pools.reuse
+            )
+        return self._reuse[windows]
 
+    def _lineage(self, outline: Outline, path: Path, now: float) -> Lineage:
+        """Return what a request belongs to: what it grew from, if it did.
 
-def _kind(outline: Outline, volatile: int | None) -> bytes:
-    """Return what requests have in common whose tails are counted together."""
-    head = outline.system_end if volatile is None else volatile
-    turns = b"+" if outline.has_answers else b"-"
-    form = b"!" if outline.forced else b"?"
-    return outline.digest_before(min(head, outline.system_end)) + turns + form
+        What shares the head alone is another conversation, however long its head is.
+        """
+        if path.runs and path.shared >= outline.system_end:
+            lineage = path.runs[0][0].lineage
+            tokens = outline.blocks.tokens[path.shared]
+            if 2 * tokens >= lineage.size and not lineage.is_over(now):
+                return lineage
+        return Lineage()

@@ -264,7 +264,8 @@ class Meeting:
         self.requests += 1
         request = Request(provider=ANTHROPIC, body=body, host=talk.host)
         with options(ttl=talk.ttl):
-            sent = self.cache.prepare(request).body
+            prepared = self.cache.prepare(request)
+        sent = prepared.body
         entries, now = self.entries[talk.host], self.clock.time
         settings = self.settings[talk.host]
         try:
@@ -276,7 +277,21 @@ class Meeting:
             return None
         for entry in (*verdict.refreshed, *verdict.written):
             entries[entry.key] = entry
+        self.cache.settle(prepared, told(verdict.usage))
         return verdict.usage
+
+
+def told(used):
+    """Return the usage of a prompt as an answer tells it."""
+    return {
+        "input_tokens": used.uncached,
+        "cache_read_input_tokens": used.read,
+        "cache_creation_input_tokens": used.written_5m + used.written_1h,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": used.written_5m,
+            "ephemeral_1h_input_tokens": used.written_1h,
+        },
+    }
 
 
 def accepts(body, settings):

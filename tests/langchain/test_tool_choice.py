@@ -126,14 +126,14 @@ QUESTIONS = [f"Question {number}, please? " * 40 for number in range(5)]
 
 def test_the_prefix_is_read(asked, emulator, api):
     """With all tools kept each call reads the one before; as it is, none does."""
-    _, stock = asked(CHANGING, QUESTIONS)
-    emulator.clock.advance(7_200)
     _, kept = asked(CHANGING, QUESTIONS, keep_tools=ALL)
+    bodies = [row.body for row in emulator.ledger]
+    emulator.clock.advance(7_200)
+    _, stock = asked(CHANGING, QUESTIONS)
 
     assert [it.usage.read_tokens for it in stock] == [0] * 5
     reads = [it.usage.read_tokens for it in kept]
     assert 0 == reads[0] < reads[1] < reads[2] < reads[3] < reads[4]
-    bodies = [row.body for row in emulator.ledger][5:]
     assert [sent(body) for body in bodies] == [["draw", "look_up", "sell"]] * 5
     said = [[it for it in receipt.notes if it.startswith("kept")] for receipt in kept]
     can = "tool_choice: allowed_tools"
@@ -144,6 +144,18 @@ def test_the_prefix_is_read(asked, emulator, api):
     ]
     if api != "anthropic":
         assert [set(offered(body)) for body in bodies] == CHANGING
+
+
+def test_tools_that_come_to_rest(asked, emulator):
+    """After tools that changed on every call, a head is written once seen again."""
+    _, stock = asked(CHANGING, QUESTIONS)
+    emulator.clock.advance(7_200)
+    _, kept = asked(CHANGING, QUESTIONS, keep_tools=ALL)
+
+    assert [it.usage.written_tokens for it in stock[2:]] == [0] * 3
+    assert [bool(it.usage.written_tokens) for it in kept] == [False] + [True] * 4
+    reads = [it.usage.read_tokens for it in kept]
+    assert 0 == reads[0] == reads[1] < reads[2] < reads[3] < reads[4]
 
 
 def test_tools_that_were_seen(asked, emulator):

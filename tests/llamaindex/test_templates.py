@@ -205,7 +205,8 @@ class TestOnOpenAI:
         assert said(body)[0][1] == LONG
         assert _parts(body, 0) == [(LONG, {"mode": "explicit"})]
         assert _parts(body, -1) == [("1911", {"mode": "explicit"})]
-        assert sum(mark is not None for mark in marks) <= 2
+        # And one of the planner's own, if it finds one worth a slot.
+        assert sum(mark is not None for mark in marks) <= 3
         listed = body.get("messages") or body["input"]
         answers = [it["content"] for it in listed if it.get("role") == "assistant"]
         assert answers == ["I do."]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from promptcache.options import CallOptions
 from promptcache.outline import Blocks, Outline, Trail
-from promptcache.planning.candidates import NOTHING_KNOWN, Past
 from promptcache.planning.keys import cache_key
+from promptcache.planning.past import NOTHING_KNOWN, Past
 from promptcache.planning.slots import Rules
 
 ROUTES = Rules(matching="prefix", takes_key=True, requests_per_minute=15)

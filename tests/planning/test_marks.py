@@ -3,20 +3,29 @@
 import pytest
 
 from promptcache.options import CallOptions
-from promptcache.planning.candidates import NOTHING_KNOWN, Past
+from promptcache.planning.past import NOTHING_KNOWN, Again, Past
 from promptcache.planning.plan import plan
 from promptcache.planning.policies import Policy
 from promptcache.providers.openai import CHAT, RESPONSES
 
 LONG = "word " * 1500
 """Nearly two thousand tokens."""
+HUGE = LONG * 12
+"""Some twenty thousand tokens, which a question rarely has twice."""
 TOOL = {"type": "function", "function": {"name": "f", "description": LONG}}
 AUTO = Policy.auto()
 MODEL = "gpt-6.1-sol"
 EXPLICIT = {"mode": "explicit"}
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}
-NEVER_AGAIN = Past(lost=100)
-AGAIN = Past(repeated=100)
+
+
+def again(**chances):
+    """Return how likely parts of a request come again, for sure."""
+    return {name: Again.certain(chance) for name, chance in chances.items()}
+
+
+NEVER_AGAIN = Past(chances=again(turns=0, last=0))
+AGAIN = Past(chances=again(turns=1, last=1))
 
 
 def message(role="user", text=LONG, **fields):
@@ -79,10 +88,22 @@ STEPS = [message("assistant", "ok"), message()]
             id="an-agent-is-likely-to-go-on",
         ),
         pytest.param(
-            body(message("system"), message()),
+            body(message("system"), message(text=HUGE)),
+            NOTHING_KNOWN,
+            ("implicit", ["system[0] 30m system"]),
+            id="a-question-has-half-an-hour-to-come-again",
+        ),
+        pytest.param(
+            body(message("system"), message(text=HUGE)),
+            NEVER_AGAIN,
+            ("explicit", ["system[0] 30m system"]),
+            id="unless-its-like-never-does",
+        ),
+        pytest.param(
+            body(message("system"), message(text="short")),
             NOTHING_KNOWN,
             ("explicit", ["system[0] 30m system"]),
-            id="a-single-question-is-not",
+            id="nothing-is-known-of-a-short-one",
         ),
         pytest.param(
             body(message("system"), message()),
@@ -97,7 +118,7 @@ STEPS = [message("assistant", "ok"), message()]
             id="agents-whose-tails-never-came-again",
         ),
         pytest.param(
-            agent(message(), response_format=SCHEMA),
+            agent(message(text=HUGE), response_format=SCHEMA),
             NOTHING_KNOWN,
             ("explicit", ["system[0] 30m system"]),
             id="a-forced-answer-ends-the-conversation",
@@ -110,13 +131,25 @@ STEPS = [message("assistant", "ok"), message()]
         ),
         pytest.param(
             body(message(), response_format=SCHEMA),
-            Past(shared=0, lost=50),
-            ("explicit", ["messages[0].content[0] 30m shared"]),
+            Past(shared=0, chances=again(last=0)),
+            ("implicit", []),
             id="what-came-twice-is-written",
         ),
         pytest.param(
+            body(message(), message(text=HUGE), response_format=SCHEMA),
+            Past(shared=0),
+            ("explicit", ["messages[0].content[0] 30m shared"]),
+            id="not-what-follows-it",
+        ),
+        pytest.param(
+            body(message(), *STEPS),
+            Past(chances=again(last=0)),
+            ("explicit", ["messages[0].content[0] 30m stable"]),
+            id="turns-without-the-last-one",
+        ),
+        pytest.param(
             body(message("system"), message(), *STEPS * 2),
-            Past(shared=2, entry=1, lost=100),
+            Past(shared=2, entry=1, chances=again(last=0)),
             (
                 "explicit",
                 [
@@ -129,7 +162,7 @@ STEPS = [message("assistant", "ok"), message()]
         ),
         pytest.param(
             body(message("system"), message(), *STEPS * 2),
-            Past(shared=0, entry=0, lost=100),
+            Past(shared=0, entry=0, chances=again(turns=0, last=0)),
             ("explicit", ["system[0] 30m system"]),
             id="a-history-that-never-came-again",
         ),
@@ -160,9 +193,9 @@ STEPS = [message("assistant", "ok"), message()]
                     "role": "system",
                     "content": [{"type": "text", "text": LONG + n} for n in "abcd"],
                 },
-                message(),
+                message(text=HUGE),
             ),
-            NOTHING_KNOWN,
+            NEVER_AGAIN,
             (
                 "explicit",
                 [f"system[{at}] 30m system" for at in (0, 1, 2, 3)],
@@ -230,7 +263,7 @@ def test_an_entry_inside_the_head_is_named():
     """The caller's may outlive the head's own."""
     parts = [{"type": "text", "text": LONG + n} for n in "ab"]
     head = {"role": "system", "content": parts}
-    bare = body(head, message(), response_format=SCHEMA)
+    bare = body(head, message(), message(text="else"), response_format=SCHEMA)
 
     assert points(bare, past=Past(shared=2, entry=0))[1] == [
         "system[0] 30m previous",
@@ -317,19 +350,22 @@ def test_instructions_are_left_to_the_provider():
 def test_warmed_instructions_are_read(question, mode):
     """Only the provider's own places find them: at the price of writing the end."""
     items = {"model": MODEL, "instructions": LONG, "input": [message("user", question)]}
+    once = again(last=0)
+    warm = Past(shared=0, entry=0, chances=once)
 
-    assert points(items, api=RESPONSES) == ("explicit", [])
-    assert points(items, api=RESPONSES, past=Past(shared=0, entry=0))[0] == mode
+    assert points(items, api=RESPONSES, past=Past(chances=once)) == ("explicit", [])
+    assert points(items, api=RESPONSES, past=warm)[0] == mode
 
 
 def test_who_warms_writes_all():
     """The end as well: the caller chose what others will begin with."""
-    first = {"model": MODEL, "input": [message("developer"), message()]}
+    question = message(text=HUGE)
+    first = {"model": MODEL, "input": [message("developer"), question]}
     warm = {**first, "prompt_cache_options": {"prewarm": True}}
     head = ["system[0] 30m system"]
 
-    assert points(first, api=RESPONSES) == ("explicit", head)
-    assert points(warm, api=RESPONSES) == ("implicit", head)
+    assert points(first, api=RESPONSES, past=NEVER_AGAIN) == ("explicit", head)
+    assert points(warm, api=RESPONSES, past=NEVER_AGAIN) == ("implicit", head)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The policies a caller may choose from."""
 
 from datetime import timedelta
+from math import nan
 
 import pytest
 
 from promptcache.errors import OptionError
+from promptcache.planning.lifetimes import terms_of
 from promptcache.planning.policies import Policy
+from promptcache.planning.slots import Rules
 from promptcache.ttl import read_ttl
 
 
@@ -75,3 +78,56 @@ def test_lifetimes_that_are_none(value):
 def test_policies_are_values():
     """Equal policies are one key."""
     assert len({Policy.auto(), Policy.auto(), Policy.fixed(), Policy.off()}) == 3
+
+
+def test_auto():
+    """What `auto` may do is in it, as is what it may do unasked."""
+    usual, other = Policy.auto(), Policy.auto("5m", keep_warm=True, allowance=5)
+
+    assert (usual.max_ttl, usual.keep_warm, usual.allowance) == ("1h", False, 200_000)
+    assert (other.max_ttl, other.keep_warm, other.allowance) == ("5m", True, 5.0)
+    assert usual != other
+    assert repr(other) == (
+        "Policy(name='auto', tools=None, system=None, history=None, tail=None, "
+        "max_ttl='5m', keep_warm=True, allowance=5.0)"
+    )
+    assert Policy.auto(timedelta(minutes=5)).max_ttl == "5m"
+
+
+@pytest.mark.parametrize(
+    ("said", "allowed"),
+    [
+        pytest.param({"max_ttl": "2h"}, "'5m' or '1h'", id="no lifetime"),
+        pytest.param({"max_ttl": "30m"}, "'5m' or '1h'", id="another's lifetime"),
+        pytest.param({"max_ttl": None}, "'5m' or '1h'", id="no longest"),
+        pytest.param({"max_ttl": timedelta(2)}, "'5m' or '1h'", id="two days"),
+        pytest.param({"keep_warm": "yes"}, "True or False", id="text"),
+        pytest.param({"keep_warm": 1}, "True or False", id="number"),
+        pytest.param({"allowance": -1}, "0 or more input tokens", id="negative"),
+        pytest.param({"allowance": nan}, "0 or more input tokens", id="unclear"),
+        pytest.param({"allowance": True}, "0 or more input tokens", id="flag"),
+        pytest.param({"allowance": "1"}, "0 or more input tokens", id="text amount"),
+    ],
+)
+def test_auto_refuses(said, allowed):
+    """What means nothing is refused at construction, with the choices there are."""
+    with pytest.raises(OptionError, match=allowed) as raised:
+        Policy.auto(**said)
+
+    assert raised.value.option == next(iter(said))
+
+
+@pytest.mark.parametrize(
+    ("policy", "ttls", "long"),
+    [
+        pytest.param(Policy.auto(), ("5m", "1h"), "1h", id="as usual"),
+        pytest.param(Policy.auto("5m"), ("5m", "1h"), None, id="short ones only"),
+        pytest.param(None, ("5m", "1h"), "1h", id="nothing said"),
+        pytest.param(Policy.auto(), ("30m",), None, id="no other"),
+    ],
+)
+def test_the_longest_lifetime(policy, ttls, long):
+    """What is chosen from is what the provider has and the policy allows."""
+    terms = terms_of(Rules(ttls=ttls), None, policy)
+
+    assert (terms.short, terms.long) == (ttls[0], long)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcache.outline import BYTES_PER_TOKEN, Blocks, Outline
-from promptcache.planning.candidates import Past
+from promptcache.planning.past import Again, Past
 from promptcache.planning.plan import plan
 from promptcache.planning.policies import Policy
 from promptcache.planning.slots import Rules
@@ -259,7 +259,10 @@ def test_documents_in_a_turn():
     it = outline(roles=("user",), parts_of_last=4)
     ends = ((1, "document"), (2, "document"))
     new = plan(it, rules=Rules(), policy=Policy.auto(), past=Past(ends=ends))
-    known = plan(it, rules=Rules(), policy=Policy.auto(), past=Past(ends=ends, lost=9))
+    rarely = {"last": Again.certain(0.07)}
+    known = plan(
+        it, rules=Rules(), policy=Policy.auto(), past=Past(ends=ends, chances=rarely)
+    )
 
     assert reasons(new) == {0: "system", 2: "part"}
     assert reasons(known) == {0: "system"}

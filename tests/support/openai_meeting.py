@@ -17,7 +17,7 @@ from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.emulator.rules.openai_turns import Api
 from promptcache.providers.openai import CHAT, RESPONSES
 
-__all__ = ["PROVIDERS", "FakeClock", "NoPrices", "Server", "bill", "refusal"]
+__all__ = ["PROVIDERS", "FakeClock", "NoPrices", "Server", "bill", "refusal", "told"]
 
 PROVIDERS = {"chat": CHAT, "responses": RESPONSES}
 
@@ -97,6 +97,15 @@ def refusal(
     except OpenAIRejectedError as error:
         return error
     return None
+
+
+def told(api: Api, used: InputUsage) -> dict[str, Any]:
+    """Return the usage of a prompt as an answer tells it."""
+    names = ("prompt_tokens", "prompt_tokens_details")
+    if api == "responses":
+        names = ("input_tokens", "input_tokens_details")
+    details = {"cached_tokens": used.read, "cache_write_tokens": used.written}
+    return dict(zip(names, (used.total, details), strict=True))
 
 
 def bill(used: InputUsage, *, read: float = 0.1) -> float:

@@ -38,6 +38,7 @@ class AnthropicProvider:
             max_breakpoints=facts.MAX_BREAKPOINTS,
             minimum_tokens=row.minimum_tokens,
             lookback=facts.LOOKBACK,
+            read=row.read,
             ttls=self.ttls,
             automatic=facts.HOSTS.get(host, facts.DIRECT).automatic,
             advisory=ADVISORY,

@@ -50,6 +50,8 @@ class ModelFacts:
     """Shortest prefix that is cached; a shorter one is billed as plain input."""
     mid_conversation_system: bool = False
     """Whether `role: system` turns are accepted inside `messages`."""
+    read: float = 0.1
+    """Price of a token that is read, in input tokens."""
     assumed: bool = False
     """No row is known for this model: the most cautious current one stands in."""
     source: str = DOCS
@@ -76,14 +78,14 @@ class HostFacts:
 _ROWS = (
     # The 5.2 minimums are in no source; 1,024 is the next cautious value above the
     # 512 of every other current 5.x model.
-    ModelFacts("claude-fable-5-2", 1024, mid_conversation_system=True),
-    ModelFacts("claude-mythos-5-2", 1024, mid_conversation_system=True),
-    ModelFacts("claude-fable-5-1", 512, mid_conversation_system=True),
-    ModelFacts("claude-mythos-5-1", 512, mid_conversation_system=True),
+    ModelFacts("claude-fable-5-2", 1024, mid_conversation_system=True, read=0.025),
+    ModelFacts("claude-mythos-5-2", 1024, mid_conversation_system=True, read=0.025),
+    ModelFacts("claude-fable-5-1", 512, mid_conversation_system=True, read=0.025),
+    ModelFacts("claude-mythos-5-1", 512, mid_conversation_system=True, read=0.025),
     ModelFacts("claude-fable-5", 512, mid_conversation_system=True),
     ModelFacts("claude-mythos-5", 512, mid_conversation_system=True),
-    ModelFacts("claude-opus-5-5", 512, mid_conversation_system=True),
-    ModelFacts("claude-sonnet-5-5", 512, mid_conversation_system=True),
+    ModelFacts("claude-opus-5-5", 512, mid_conversation_system=True, read=0.05),
+    ModelFacts("claude-sonnet-5-5", 512, mid_conversation_system=True, read=0.05),
     ModelFacts("claude-haiku-5-5", 512, mid_conversation_system=True),
     ModelFacts("claude-opus-5", 512, mid_conversation_system=True),
     ModelFacts("claude-sonnet-5", 1024),
@@ -101,7 +103,7 @@ _ROWS = (
     ModelFacts("claude-3-5-haiku", 2048),
 )
 
-_FIELDS = "minimum_tokens, mid_conversation_system"
+_FIELDS = "minimum_tokens, mid_conversation_system, read"
 """What an override may say."""
 
 MODELS: Mapping[str, ModelFacts] = {row.name: row for row in _ROWS}

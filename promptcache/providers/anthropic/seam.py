@@ -19,10 +19,14 @@ from promptcache.errors import AttachedError
 from promptcache.flow import Flow, arun, run
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
+from promptcache.providers.anthropic.pings import can_repeat
+from promptcache.providers.anthropic.repeats import Repeat, loop_of
 from promptcache.providers.anthropic.streams import MessageWatch
 from promptcache.providers.streams import settle_body, watch_stream
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from promptcache.cache import PromptCache
     from promptcache.prepared import Prepared
 
@@ -109,20 +113,30 @@ class Seam(_Middleware):  # type: ignore[misc]
 
     def handle(self, request: Any, call_next: Any) -> Any:
         """Send one attempt of a synchronous client's request."""
-        return run(self._attempt(request, call_next))
+        return run(self._attempt(request, call_next, None))
 
     async def handle_async(self, request: Any, call_next: Any) -> Any:
         """Send one attempt of an asynchronous client's request."""
-        return await arun(self._attempt(request, call_next))
+        return await arun(self._attempt(request, call_next, loop_of()))
 
-    def _attempt(self, request: Any, call_next: Any) -> Flow[Any]:
+    def _attempt(
+        self, request: Any, call_next: Any, loop: "AbstractEventLoop | None"
+    ) -> Flow[Any]:
         prepared = yield from self._prepared(request)
         if prepared is None:
             return (yield call_next(request))
+        warming = self.cache.warming
+        warming.seen(prepared)
+        repeat = None
+        if warming.is_on and can_repeat(prepared.body):
+            repeat = Repeat(request, call_next, loop)
+        watch = MessageWatch(self.cache, prepared, repeat)
         with prepared.on_its_way():
-            return (yield from self._answer(request, call_next, prepared))
+            return (yield from self._answer(request, call_next, prepared, watch))
 
-    def _answer(self, request: Any, call_next: Any, prepared: "Prepared") -> Flow[Any]:
+    def _answer(
+        self, request: Any, call_next: Any, prepared: "Prepared", watch: MessageWatch
+    ) -> Flow[Any]:
         try:
             response = yield from self._send(request, call_next, prepared)
         except Exception:
@@ -134,10 +148,10 @@ class Seam(_Middleware):  # type: ignore[misc]
                 self._keep(request, prepared)
         elif request.stream:
             stream = yield response.parse()
-            watch_stream(stream, MessageWatch(self.cache, prepared))
+            watch_stream(stream, watch)
             _hand_on(stream, request, response)
         else:
-            settle_body(response, MessageWatch(self.cache, prepared))
+            settle_body(response, watch)
         return response
 
     def _send(self, request: Any, call_next: Any, prepared: "Prepared") -> Flow[Any]:

@@ -1,15 +1,46 @@
 """What the answers of Anthropic's Messages API say of themselves."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptcache.providers.anthropic.usage import merge_usage, read_tier
 from promptcache.providers.streams import Watch
+
+if TYPE_CHECKING:
+    from promptcache.cache import PromptCache
+    from promptcache.prepared import Prepared
+    from promptcache.warming import Repeats
 
 __all__ = ["MessageWatch"]
 
 
 class MessageWatch(Watch):
     """Reads a message, in one piece or in events."""
+
+    def __init__(
+        self,
+        cache: "PromptCache",
+        prepared: "Prepared",
+        repeat: "Repeats | None" = None,
+    ) -> None:
+        """Watch the answer to a request.
+
+        Args:
+            cache: What settles.
+            prepared: The request.
+            repeat: What can send it again; None if nothing can.
+        """
+        super().__init__(cache, prepared)
+        self._repeat = repeat
+        self._stop: str | None = None
+
+    def end(self) -> None:
+        """Settle, and have the conversation kept warm from now on, if that is on."""
+        is_first = not self._prepared.settled
+        super().end()
+        if is_first:
+            self._cache.warming.answered(
+                self._prepared, stop=self._stop, repeat=self._repeat
+            )
 
     def read_event(self, event: Any) -> None:
         """Read an event; the usage comes in two of them, the first one with the id."""
@@ -24,7 +55,8 @@ class MessageWatch(Watch):
             self._note_usage(event.message)
         elif kind == "message_delta":
             self._note_usage(event)
-            if getattr(event.delta, "stop_reason", None) is not None:
+            self._stop = _text(getattr(event.delta, "stop_reason", None))
+            if self._stop is not None:
                 self.end()
 
     def read_whole(self, answer: Any) -> None:
@@ -34,6 +66,7 @@ class MessageWatch(Watch):
         self.told.model = _text(answer.get("model"))
         self.told.id = _text(answer.get("id"))
         self.told.diagnosis = answer.get("diagnostics")
+        self._stop = _text(answer.get("stop_reason"))
         usage = answer.get("usage")
         if isinstance(usage, dict):
             self.told.usage = usage

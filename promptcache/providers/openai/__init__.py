@@ -52,6 +52,7 @@ class OpenAIProvider:
                 matching="marked",
                 max_breakpoints=facts.MAX_WRITES,
                 minimum_tokens=row.minimum_tokens,
+                read=row.read,
                 ttls=tuple(ttl for ttl in self.ttls if ttl in whole),
                 takes_key=True,
                 tenant_key=True,

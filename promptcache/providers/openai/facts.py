@@ -112,6 +112,8 @@ class ModelFacts:
     """Requests that one key may have before some of them find no cache."""
     effort_updates: bool = False
     """Whether an item may change the reasoning effort and keep the prefix."""
+    read: float = 0.1
+    """Price of a token that is read, in input tokens, on models with breakpoints."""
     assumed: bool = False
     """No row is known for this model: the most cautious current one stands in."""
     source: str = DOCS
@@ -136,9 +138,13 @@ class HostFacts:
     checked: date = CHECKED
 
 
-def _marked(name: str, *, effort_updates: bool = True) -> ModelFacts:
+def _marked(name: str, *, effort_updates: bool = True, read: float = 0.1) -> ModelFacts:
     return ModelFacts(
-        name, breakpoints=True, retention=("24h",), effort_updates=effort_updates
+        name,
+        breakpoints=True,
+        retention=("24h",),
+        effort_updates=effort_updates,
+        read=read,
     )
 
 
@@ -156,13 +162,12 @@ _ROWS = (
             "6-luna",
             "6-rosalind",
             "6-sol",
-            "6.1-sol",
-            "6.1-terra",
             "6.2-astra",
             "6.2-astra-law",
             "6.2-sol",
         )
     ),
+    *(_marked(f"gpt-{name}", read=0.05) for name in ("6.1-sol", "6.1-terra")),
     *(
         _marked(f"gpt-{name}", effort_updates=False)
         for name in ("5.6", "5.6-cyber", "5.6-luna", "5.6-sol", "5.6-terra")
@@ -212,7 +217,7 @@ _ROWS = (
 
 _FIELDS = (
     "breakpoints, minimum_tokens, interval, retention, requests_per_minute, "
-    "effort_updates"
+    "effort_updates, read"
 )
 """What an override may say of a model."""
 

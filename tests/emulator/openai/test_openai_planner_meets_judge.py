@@ -13,7 +13,7 @@ import random
 from collections import Counter
 
 import pytest
-from openai_meeting import PROVIDERS, FakeClock, NoPrices, Server, refusal
+from openai_meeting import PROVIDERS, FakeClock, NoPrices, Server, refusal, told
 from openai_talks import CACHING, HOSTS, Talk, bare
 
 from promptcache import PromptCache, options
@@ -100,7 +100,7 @@ class Conversation:
         if self.last is not None:
             self.compare_reading(judged, this, self.last, body)
         self.last = this
-        self.settle(prepared, sent)
+        self.settle(prepared, sent, told(talk.api, verdict.usage))
         return True
 
     def whole(self, body):
@@ -109,14 +109,14 @@ class Conversation:
             return body
         return {**body, "input": [*self.kept, *body["input"]]}
 
-    def settle(self, prepared, sent):
+    def settle(self, prepared, sent, usage):
         self.meeting.counts["answers"] += 1
         if self.talk.follows:
             given = sent["input"]
             is_text = isinstance(given, str)
             self.kept = [{"role": "user", "content": given}] if is_text else list(given)
             self.id = f"resp_{self.meeting.counts['answers']}"
-        self.meeting.cache.settle(prepared, {}, message_id=self.id)
+        self.meeting.cache.settle(prepared, usage, message_id=self.id)
 
     def compare_refusals(self, refused, built, sent):
         """Take note of a refusal that the built body, or its bare form, has not met."""

@@ -2,15 +2,20 @@
 
 import copy
 import json
+from dataclasses import replace
+from math import inf
 
 from bodies import bodies, breakpoints, faults, messages, strip, unmarked
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptcache.options import CallOptions
-from promptcache.planning.candidates import Past
+from promptcache.planning.chances import Chance
+from promptcache.planning.past import Again, Past
 from promptcache.planning.plan import plan
 from promptcache.planning.policies import Policy
+from promptcache.planning.ways import WAYS
+from promptcache.planning.writing import NAMES
 from promptcache.providers.anthropic import ANTHROPIC
 
 POLICIES = (
@@ -19,13 +24,27 @@ POLICIES = (
     Policy.fixed(tools=None, system="1h", history="1h", tail="1h"),
 )
 
+chance = st.builds(Chance, st.floats(0, 1), st.floats(0, 0.3))
+chances = st.dictionaries(
+    st.sampled_from(NAMES), st.builds(Again, short=chance, long=chance)
+)
 pasts = st.builds(
     Past,
     shared=st.integers(-1, 30),
     entry=st.integers(-1, 30),
     volatile=st.one_of(st.none(), st.integers(0, 8)),
-    repeated=st.integers(0, 50),
-    lost=st.integers(0, 50),
+    held=st.integers(-1, 30),
+    is_firm=st.booleans(),
+    chances=chances,
+    way=st.sampled_from(WAYS),
+    pauses=st.integers(0, 9),
+    gaps=st.integers(0, 30),
+    room=st.sampled_from([0.0, 100.0, 5_000.0, inf]),
+    unstable=st.one_of(st.none(), st.integers(0, 30)),
+    ends=st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from(["static", "document"])),
+        max_size=3,
+    ).map(tuple),
 )
 
 choices = st.fixed_dictionaries(
@@ -40,19 +59,27 @@ choices = st.fixed_dictionaries(
 )
 
 
+def clamped(past, outline):
+    """Return a past that speaks of no block that a request does not have."""
+    last = outline.length - 1
+    entry = min(past.entry, past.shared, last)
+    return replace(
+        past,
+        shared=min(past.shared, last),
+        entry=entry,
+        held=min(past.held, entry),
+        volatile=past.volatile if (past.volatile or 0) < outline.system_end else None,
+        unstable=past.unstable if (past.unstable or 0) < last else None,
+        ends=tuple(it for it in past.ends if it[0] <= last),
+    )
+
+
 def planned(body, *, policy, host, ttl, past, minimum=512):
     """Return the body as it would be sent."""
     facts = {body["model"]: {"minimum_tokens": minimum}}
     rules, _ = ANTHROPIC.rules(body["model"], host, facts)
     outline = ANTHROPIC.outline(body, host=host, tenant=None)
-    last = outline.length - 1
-    past = Past(
-        shared=min(past.shared, last),
-        entry=min(past.entry, past.shared, last),
-        volatile=past.volatile if (past.volatile or 0) < outline.system_end else None,
-        repeated=past.repeated,
-        lost=past.lost,
-    )
+    past = clamped(past, outline)
     said = CallOptions(ttl=ttl)
     made = plan(outline, rules=rules, policy=policy, past=past, options=said)
     return ANTHROPIC.apply(body, outline, made)

@@ -2,6 +2,8 @@
 
 import copy
 import json
+from dataclasses import replace
+from math import inf
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -11,9 +13,12 @@ from promptcache.emulator.rules.openai_rejection import OpenAIRejectedError
 from promptcache.emulator.rules.openai_settings import OpenAISettings
 from promptcache.options import CallOptions
 from promptcache.outline import Trail
-from promptcache.planning.candidates import Past
+from promptcache.planning.chances import Chance
+from promptcache.planning.past import Again, Past
 from promptcache.planning.plan import plan
 from promptcache.planning.policies import Policy
+from promptcache.planning.ways import WAYS
+from promptcache.planning.writing import NAMES
 from promptcache.providers.openai import CHAT, RESPONSES
 
 MARK = "prompt_cache_breakpoint"
@@ -205,13 +210,27 @@ def requests(draw, models=(*WITH_BREAKPOINTS, *WITHOUT)):
     return api, body
 
 
+chance = st.builds(Chance, st.floats(0, 1), st.floats(0, 0.3))
+chances = st.dictionaries(
+    st.sampled_from(NAMES), st.builds(Again, short=chance, long=chance)
+)
 pasts = st.builds(
     Past,
     shared=st.integers(-1, 20),
     entry=st.integers(-1, 20),
     volatile=st.one_of(st.none(), st.integers(0, 5)),
-    repeated=st.integers(0, 50),
-    lost=st.integers(0, 50),
+    held=st.integers(-1, 30),
+    is_firm=st.booleans(),
+    chances=chances,
+    way=st.sampled_from(WAYS),
+    pauses=st.integers(0, 9),
+    gaps=st.integers(0, 30),
+    room=st.sampled_from([0.0, 100.0, 5_000.0, inf]),
+    unstable=st.one_of(st.none(), st.integers(0, 30)),
+    ends=st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from(["static", "document"])),
+        max_size=3,
+    ).map(tuple),
     shards=st.integers(1, 4),
 )
 choices = st.fixed_dictionaries(
@@ -231,22 +250,29 @@ choices = st.fixed_dictionaries(
 )
 
 
+def clamped(past, outline):
+    """Return a past that speaks of no block that a request does not have."""
+    last = outline.length - 1
+    entry = min(past.entry, past.shared, last)
+    return replace(
+        past,
+        shared=min(past.shared, last),
+        entry=entry,
+        held=min(past.held, entry),
+        volatile=past.volatile if (past.volatile or 0) < outline.system_end else None,
+        unstable=past.unstable if (past.unstable or 0) < last else None,
+        ends=tuple(it for it in past.ends if it[0] <= last),
+    )
+
+
 def planned(api, body, *, policy, ttl, tenant, minimum, past, trail=None):
     """Return the body as it would be sent."""
     own = {"minimum_tokens": minimum}
     rules, _ = api.rules(body["model"], "openai", {body["model"]: own})
     outline = api.outline(body, host="openai", tenant=tenant, trail=trail)
-    last = outline.length - 1
-    clamped = Past(
-        shared=min(past.shared, last),
-        entry=min(past.entry, past.shared, last),
-        volatile=past.volatile if (past.volatile or 0) < outline.system_end else None,
-        repeated=past.repeated,
-        lost=past.lost,
-        shards=past.shards,
-    )
+    known = clamped(past, outline)
     said = CallOptions(ttl=ttl, tenant=tenant)
-    made = plan(outline, rules=rules, policy=policy, past=clamped, options=said)
+    made = plan(outline, rules=rules, policy=policy, past=known, options=said)
     return api.apply(body, outline, made)
 
 

@@ -1,0 +1,1 @@
+"""What recorded traffic would have cost under one policy or another."""

@@ -1,0 +1,1 @@
+"""What is decided on requests and why, before any of them is sent."""

@@ -1,0 +1,1 @@
+"""Asking a provider, with a real key, what its documents leave open."""

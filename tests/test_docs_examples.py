@@ -16,7 +16,7 @@ import pytest
 from promptcache import cli
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("estimate.md", "prices.md")
+PAGES = ("estimate.md", "how-it-decides.md", "prices.md")
 FENCE = re.compile(r"^```([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

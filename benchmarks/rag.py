@@ -25,8 +25,9 @@ import rag_llamaindex
 from rag_data import Collection, read_collection
 from rag_scene import MODELS, How, Scene
 
-from promptcache import PromptCache, parts
+from promptcache import PromptCache
 from promptcache.emulator import Emulator, GeminiSettings, LedgerRow
+from promptcache.prompts import parts
 
 CASES: Mapping[str, tuple[str, Callable[[Scene], None]]] = {
     **{name: ("llamaindex", case) for name, case in rag_llamaindex.CASES.items()},

@@ -25,9 +25,9 @@ from promptcache.instrumented import instrument
 from promptcache.limits import Limits
 from promptcache.observing import observe, read_usage
 from promptcache.options import CallOptions, options
-from promptcache.ordering import DocumentText, OrderMode, StableOrder
-from promptcache.parts import document, noted, static, volatile
 from promptcache.planning.policies import Policy
+from promptcache.prompts.ordering import DocumentText, OrderMode, StableOrder
+from promptcache.prompts.parts import document, noted, static, volatile
 from promptcache.receipts.advice import Advice
 from promptcache.receipts.events import Event, Listener, Settled
 from promptcache.receipts.fixed_prices import FixedPrices

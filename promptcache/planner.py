@@ -7,7 +7,6 @@ Rule 2: whatever fails before a plan is complete leaves the request as it was bu
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from promptcache.arrangement import noted_in, with_known
 from promptcache.options import CallOptions
 from promptcache.outline import Outline, Trail
 from promptcache.planlog import PlanLog
@@ -19,6 +18,7 @@ from promptcache.planning.policies import Policy
 from promptcache.planning.slots import Rules
 from promptcache.planning.terms import Terms
 from promptcache.prepared import Prepared, described
+from promptcache.prompts.arrangement import noted_in, with_known
 from promptcache.providers import Facts, Provider
 from promptcache.reading import Reader, Reading, key_of
 from promptcache.receipts.events import Event, MarkersChanged

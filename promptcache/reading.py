@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final, Literal
 
-from promptcache.arrangement import Asked, arranged, moved_block
 from promptcache.errors import OptionError
 from promptcache.outline import Outline, Trail
 from promptcache.planning.policies import Policy
 from promptcache.planning.slots import Rules
 from promptcache.planning.volatile import Arranged
 from promptcache.prepared import Prepared
+from promptcache.prompts.arrangement import Asked, arranged, moved_block
 from promptcache.providers import Facts, Provider, Request
 from promptcache.receipts.events import Event, ModelAssumed
 from promptcache.state.history import History

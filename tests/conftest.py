@@ -7,8 +7,9 @@ import tempfile
 import pytest
 from hypothesis import settings
 
-from promptcache import Limits, PromptCache, defaults, parts
+from promptcache import Limits, PromptCache, defaults
 from promptcache.emulator import Emulator
+from promptcache.prompts import parts
 
 # A developer's own switches, keys and tracing reach no test.
 _THEIRS = (

@@ -26,8 +26,8 @@ PURE = (
     "promptcache.emulator.rules",
     "promptcache.analysis.estimating",
     "promptcache.analysis.offers",
-    "promptcache.tool_choice",
-    "promptcache.tools",
+    "promptcache.prompts.tool_choice",
+    "promptcache.prompts.tools",
 )
 # What acts, in rooms that are pure otherwise: the listeners and the seams.
 ACTING = (
@@ -80,7 +80,7 @@ ABOVE = (
     "promptcache.demo",
     "promptcache.holdings",
     "promptcache.observing",
-    "promptcache.ordering",
+    "promptcache.prompts.ordering",
     "promptcache.serving",
     "promptcache.testing",
 )

@@ -15,10 +15,10 @@ from promptcache import (
     document,
     noted,
     options,
-    parts,
     volatile,
 )
-from promptcache.arrangement import noted_in
+from promptcache.prompts import parts
+from promptcache.prompts.arrangement import noted_in
 
 ONE = "The museum opened in 1934, in a hall that had been built for engines."
 TWO = "Its oldest engine was made in Leeds, and was last under steam in 1962."

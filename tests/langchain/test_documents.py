@@ -16,7 +16,7 @@ from retrieved import overlapping, read_share, same, text_of
 
 from langchain_promptcache import StableDocumentOrder
 from promptcache import options
-from promptcache.parts import found
+from promptcache.prompts.parts import found
 
 CALLS = [
     pytest.param(lambda it, *said, **named: it.invoke(*said, **named), id="invoke"),

@@ -11,10 +11,11 @@ from gemini_sdk import client_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptcache import PromptCache, document, noted, options, parts, volatile
-from promptcache.arrangement import noted_in
+from promptcache import PromptCache, document, noted, options, volatile
 from promptcache.emulator import Emulator, Fault, GeminiSettings
 from promptcache.planning.volatile import SYSTEM_NOTE
+from promptcache.prompts import parts
+from promptcache.prompts.arrangement import noted_in
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
 from promptcache.providers.gemini import GEMINI

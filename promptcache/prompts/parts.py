@@ -18,7 +18,7 @@ from itertools import pairwise
 from promptcache.errors import OptionError
 from promptcache.options import current_options
 from promptcache.planning.volatile import Kind, Span
-from promptcache.remembered import (
+from promptcache.prompts.remembered import (
     HEAD,
     Given,
     Notes,

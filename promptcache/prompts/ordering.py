@@ -19,8 +19,8 @@ from promptcache.defaults import read_choice
 from promptcache.errors import OptionError
 from promptcache.options import CallOptions, current_options
 from promptcache.outline import DIGEST_BYTES
-from promptcache.parts import document, noted, volatile
 from promptcache.planning.order import Orders, Weighed, ranking
+from promptcache.prompts.parts import document, noted, volatile
 from promptcache.state.forks import let_go_at_forks
 from promptcache.switch import is_switched_off
 from promptcache.ttl import TTL_SECONDS, Ttl

@@ -15,9 +15,10 @@ from llama_index.core.prompts import RichPromptTemplate
 
 import langchain_promptcache
 import llamaindex_promptcache
-from promptcache import document, parts, remembered, static, volatile
+from promptcache import document, static, volatile
 from promptcache.errors import OptionError
 from promptcache.planning.volatile import Span
+from promptcache.prompts import parts, remembered
 
 RULES = static("Answer from the documents only. Say so if they do not tell.")
 FIRST = "The museum opened in 1934, in a hall that had been built for engines."

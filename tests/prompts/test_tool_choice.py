@@ -6,7 +6,7 @@ import pytest
 
 from promptcache import OptionError, options
 from promptcache.options import CallOptions, current_options
-from promptcache.tool_choice import withheld
+from promptcache.prompts.tool_choice import withheld
 
 
 def chat(name, kind="function"):

@@ -12,8 +12,8 @@ import pytest
 
 from promptcache import DocumentText, PromptCache, StableOrder, default_cache, options
 from promptcache.errors import OptionError
-from promptcache.ordering import _learned, _learned_by
-from promptcache.parts import found
+from promptcache.prompts.ordering import _learned, _learned_by
+from promptcache.prompts.parts import found
 
 
 class FakeClock:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from promptcache import parts
 from promptcache.outline import Outline, Place, Section
 from promptcache.planning.past import Past
 from promptcache.planning.volatile import Arranged, Span
+from promptcache.prompts import parts
+from promptcache.prompts.tool_choice import withheld
+from promptcache.prompts.tools import stable_tools
 from promptcache.providers import Facts, Request
-from promptcache.tool_choice import withheld
-from promptcache.tools import stable_tools
 
 __all__ = ["Asked", "arranged", "moved_block", "noted_in", "with_known"]
 

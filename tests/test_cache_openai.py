@@ -67,10 +67,11 @@ def items(*texts, **fields):
     return {"model": MARKED, "input": said, "tools": [TOOL], **fields}
 
 
-def test_a_question_writes_its_head_only(world):
-    """The end of a short single question is not billed as a write."""
+def test_a_forced_answer_writes_its_head_only(world):
+    """The end of a question whose answer has a given form is not billed as a write."""
     said = "hello " * 200
-    body = question(said)
+    schema = {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}}
+    body = question(said, response_format=schema)
     before = copy.deepcopy(body)
     prepared = world.chat(body)
 

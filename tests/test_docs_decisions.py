@@ -5,19 +5,19 @@ from typing import get_args
 
 import pytest
 
+from promptcache.planning.chances import Chance
 from promptcache.planning.policies import Policy
 from promptcache.planning.reasons import Reason
 from promptcache.planning.terms import Terms
 from promptcache.planning.warming import INTERVAL
 from promptcache.planning.ways import GAPS, PAUSES, PRIOR, SESSION_TOKENS, WAYS
-from promptcache.planning.worth import DOUBT
+from promptcache.planning.worth import DOUBT, break_even
 from promptcache.planning.writing import (
     FRESH_PRIORS,
     HEAD_PRIOR,
     LATER,
     LATER_PRIOR,
     SEEN_PRIOR,
-    SMALLEST,
 )
 from promptcache.state.gate import SHARE
 
@@ -36,11 +36,14 @@ SAID = {
     "tools": f"a first question with tools {percent(FRESH_PRIORS['tools'])}, ",
     "chats": f"a chat {percent(FRESH_PRIORS['chat'])}, a single question",
     "singles": f"answer of forced form {percent(FRESH_PRIORS['forced'])} |",
-    "later-start": f"{percent(LATER_PRIOR)} at least, from {SMALLEST} tokens on",
+    "later-start": f"{percent(LATER_PRIOR)} at least, unless its answer",
     "later": f"`1 - (1 - p) ** {LATER}`",
     "break-evens": (
         f"{percent(Terms().break_even('5m'))} for the short lifetime at `r` = 0.1, and "
         f"{percent(Terms().break_even('1h'))} for an hour"
+    ),
+    "break-even-late": (
+        f"there {percent(break_even(Chance(0.0, 0.0), '1h', Terms()))} are enough"
     ),
     "doubt": f"`p` less {DOUBT} errors",
     "bills": f"are {PRIOR[0]:g}, {PRIOR[1]:.2f}, {PRIOR[2]:.2f} and {PRIOR[3]:.2f} of",

@@ -4,9 +4,11 @@ A token that is written costs `write` instead of 1. If it comes again while it l
 costs `read` then instead of what it would have cost: `write`, as what comes a second
 time would be written at that time. So a token is worth, for a lifetime,
 
-    (short write - read) * chance of coming again - (write - 1)
+    (write then - read) * chance of coming again - (write - 1)
 
 Later readings do not count: whoever does not write now decides anew at the next sight.
+What is written then is written for the short lifetime, unless things come again too
+late for that.
 
 Rule 1: of nested parts one is written only with all before it, and never for longer.
 """
@@ -19,7 +21,7 @@ from promptcache.planning.chances import Chance
 from promptcache.planning.terms import Terms
 from promptcache.ttl import Ttl
 
-__all__ = ["Part", "choose", "premium", "worth"]
+__all__ = ["Part", "break_even", "choose", "premium", "worth"]
 
 DOUBT = 0.75
 """Standard errors by which a chance has to clear, or to fail, the break-even."""
@@ -41,12 +43,30 @@ class Part:
 
 def worth(part: Part, ttl: Ttl, terms: Terms) -> float:
     """Return what writing a part for a lifetime saves, in input tokens."""
-    chance = part.short if ttl == terms.short else part.long
-    sure = chance.at_least(DOUBT) if part.is_new else chance.at_most(DOUBT)
     if ttl != terms.short:
         # What lives longer than it has to is the dearer mistake.
-        sure = chance.at_least(DOUBT)
-    return part.tokens * (terms.saved * sure - terms.extra_of(ttl))
+        sure = part.long.at_least(DOUBT)
+    elif part.is_new:
+        sure = part.short.at_least(DOUBT)
+    else:
+        sure = part.short.at_most(DOUBT)
+    extra = terms.extra_of(ttl)
+    return part.tokens * extra * (sure / break_even(part.short, ttl, terms) - 1)
+
+
+def break_even(soon: Chance, ttl: Ttl, terms: Terms) -> float:
+    """Return the chance of coming again from which on writing for a lifetime pays.
+
+    Args:
+        soon: Of coming again within the short lifetime.
+        ttl: The lifetime.
+        terms: What the provider asks for.
+    """
+    usual = terms.break_even(ttl)
+    if ttl == terms.short or soon.at_most(DOUBT) >= terms.break_even(terms.short):
+        return usual
+    # It comes too late for the short one, so it would be written for this one then.
+    return terms.extra_of(ttl) / (terms.write(ttl) - terms.read)
 
 
 def choose(

@@ -65,7 +65,8 @@ in that hour of the chat service, writing all of it was cheapest then, so it is 
 until counts tell otherwise. So much clears the break-even with all doubt taken off."""
 
 SMALLEST = 512
-"""Tokens of the smallest of what was counted there: of less, no size tells anything."""
+"""Tokens of the smallest of what was counted there; what is smaller is taken for one of
+these, as it costs little if it is wrong."""
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ def prior(
         chance = SEEN_PRIOR
     else:
         chance = FRESH_PRIORS[context]
-        if context in ("chat", "single") and tokens >= SMALLEST:
+        if context in ("chat", "single"):
             chance = max(chance, _by_size(tokens))
             least = LATER_PRIOR
     if seconds < LATER_SECONDS:
@@ -127,7 +128,7 @@ def _by_size(tokens: float) -> float:
     In an hour of the chat service it was 41 % of what had 512 tokens, 23 % of what had
     some 4,000, and 12 % of what had 20,000 and more.
     """
-    return max(0.4 - 0.053 * log2(tokens / SMALLEST), 0.0)
+    return max(0.4 - 0.053 * log2(max(tokens / SMALLEST, 1)), 0.0)
 
 
 def new_tokens(outline: Outline, shared: int) -> float:

@@ -27,7 +27,14 @@ from promptcache.state.prefixes import Prefixes
 from promptcache.state.readings import Readings
 from promptcache.state.reuse import Reuse
 from promptcache.state.sent import Sent
-from promptcache.state.sights import chances_of, follow, keys_of, note, see
+from promptcache.state.sights import (
+    chances_of,
+    follow,
+    keys_of,
+    note,
+    see,
+    windows_of,
+)
 from promptcache.state.written import (
     alive,
     found,
@@ -74,7 +81,7 @@ class History:
         self._lock = Lock()
         self._prefixes = Prefixes(max_nodes)
         self._habits = Habits(self._prefixes)
-        self._reuse: dict[tuple[float, float], Reuse] = {}
+        self._reuse: dict[tuple[float, ...], Reuse] = {}
         self._ledger = Ledger(None if pools is None else pools.books)
         self._readings = Readings(None if pools is None else pools.readings)
         self._gate = Gate(allowance)
@@ -122,7 +129,7 @@ class History:
                 held=held,
                 is_firm=is_firm,
                 volatile=volatile,
-                chances=chances_of(reuse, outline, path, keys, lineage),
+                chances=chances_of(reuse, outline, path, keys, lineage, terms=terms),
                 way=self._ledger.way(
                     outline,
                     lineage,
@@ -307,7 +314,7 @@ class History:
         self._lock = Lock()
 
     def _reuse_of(self, terms: Terms) -> Reuse:
-        windows = (terms.short_seconds, terms.long_seconds)
+        windows = windows_of(terms)
         if windows not in self._reuse:
             pools = self._pools
             self._reuse[windows] = Reuse(

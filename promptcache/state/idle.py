@@ -132,6 +132,7 @@ class Idle:
         self._by_digest: dict[bytes, Quiet] = {}
         self._by_name: dict[object, Quiet] = {}
         self._talks: dict[object, dict[Quiet, None]] = {}
+        self._by_head: dict[bytes, Quiet] = {}
         self._due: list[tuple[float, int, Quiet]] = []
         self._number = count()
         self._kinds: OrderedDict[object, Silences] = OrderedDict()
@@ -192,6 +193,9 @@ class Idle:
                 # What it keeps was used now, whoever else goes on from it.
                 self._end(before)
             self._by_digest[digest] = quiet
+        head = _head(quiet)
+        if head is not None:
+            self._by_head[head] = quiet
         if quiet.conversation is not None:
             self._by_name[_name(quiet.conversation, quiet.outline)] = quiet
             talk = self._talks.setdefault(quiet.conversation, {})
@@ -221,7 +225,7 @@ class Idle:
                 continue
             heappush(self._due, (at + INTERVAL, number, quiet))
             chances = self.chances(quiet)
-            if _worth(quiet, chances) > 0:
+            if _worth(quiet, chances, self._held(quiet)) > 0:
                 yield Ping(at, quiet, quiet.intervals, chances[quiet.intervals - 1])
             else:
                 # What was not kept once is gone.
@@ -278,8 +282,21 @@ class Idle:
         if len(self._kinds) > _MAX_KINDS:
             self._kinds.popitem(last=False)
 
+    def _held(self, quiet: Quiet) -> int:
+        """Return the last block that lives on without a ping; -1 if none does.
+
+        Of conversations with one head, the last one that used it keeps it for all.
+        """
+        head = _head(quiet)
+        if head is None or self._by_head.get(head, quiet) is quiet:
+            return quiet.held
+        return max(quiet.held, quiet.outline.system_end - 1)
+
     def _end(self, quiet: Quiet) -> None:
         quiet.is_over = True
+        head = _head(quiet)
+        if head is not None and self._by_head.get(head) is quiet:
+            del self._by_head[head]
         quiet.with_ = None
         if quiet in self._quiet:
             del self._quiet[quiet]
@@ -306,15 +323,27 @@ def _digests(quiet: Quiet) -> list[bytes]:
     return [digests[it] for it in places if it >= head or it == places[-1]]
 
 
-def _worth(quiet: Quiet, chances: Sequence[float]) -> float:
-    """Return what the ping that is due saves; nothing if there is nothing to keep."""
+def _head(quiet: Quiet) -> bytes | None:
+    """Return what a conversation begins with, if others may begin with it, too."""
+    end = quiet.outline.system_end
+    return quiet.outline.digest_before(end) if end else None
+
+
+def _worth(quiet: Quiet, chances: Sequence[float], live: int) -> float:
+    """Return what the ping that is due saves; nothing if there is nothing to keep.
+
+    Args:
+        quiet: The conversation.
+        chances: That it goes on after each ping.
+        live: The last block that lives on without it.
+    """
     if not quiet.may_ping or quiet.lost or not quiet.lives_short or not quiet.kept:
         return 0.0
     tokens, last = quiet.outline.blocks.tokens, quiet.entries[-1][0]
     if not quiet.is_agent:
         # A chat that is silent for two intervals hardly ever goes on.
         chances = chances[: quiet.intervals]
-    held = tokens[quiet.held] if quiet.held >= 0 else 0
+    held = tokens[live] if live >= 0 else 0
     return worth(
         quiet.intervals,
         chances,

@@ -44,8 +44,8 @@ class Lineage:
     """Depth of the end of what its last request may repeat."""
     ends: float = 0.0
     """How many such ends were followed by a request."""
-    again: Sequence[float] = (0.0, 0.0)
-    """How many of them that repeated, within the short lifetime and the long one."""
+    again: Sequence[float] = ()
+    """How many of them that repeated, within each time that is watched."""
     over_after: float = 3600.0
     """Seconds of silence after which nothing of it is alive."""
     stop: str | None = None

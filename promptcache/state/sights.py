@@ -5,9 +5,11 @@ behind, and by turns and size; the more special count has its say as it grows.
 """
 
 from collections.abc import Mapping, Sequence
+from math import log1p
 
 from promptcache.outline import Outline
 from promptcache.planning.past import Again, Past
+from promptcache.planning.terms import Terms
 from promptcache.planning.writing import (
     NAMES,
     bounds_of,
@@ -18,11 +20,13 @@ from promptcache.planning.writing import (
 from promptcache.state.paths import Key, Lineage, Path
 from promptcache.state.reuse import Reuse
 
-__all__ = ["Keys", "chances_of", "follow", "keys_of", "note", "see"]
+__all__ = ["Keys", "chances_of", "follow", "keys_of", "note", "see", "windows_of"]
 
 _MAX_TURNS = 3
 _MAX_SIZE = 6
 """Requests are told apart by turns, and by the size of what is new, up to these."""
+
+EARLY_SECONDS = 300.0
 
 _TURNS = ("turns", "last")
 _SEVERAL = 2
@@ -56,25 +60,59 @@ def keys_of(
     }
 
 
+def windows_of(terms: Terms) -> tuple[float, ...]:
+    """Return within which times it is watched what comes again, the shortest first.
+
+    Five minutes are among them whatever the lifetimes: most of what comes again does so
+    early, so what they show is known long before a longer lifetime is over.
+    """
+    lives = {EARLY_SECONDS, terms.short_seconds, terms.long_seconds}
+    return tuple(sorted(lives))
+
+
 def chances_of(
-    reuse: Reuse, outline: Outline, path: Path, keys: Keys, lineage: Lineage
+    reuse: Reuse,
+    outline: Outline,
+    path: Path,
+    keys: Keys,
+    lineage: Lineage,
+    *,
+    terms: Terms,
 ) -> dict[str, Again]:
-    """Return how likely each part of a request comes again."""
+    """Return how likely each part of a request comes again, by lifetimes."""
     context, new = context_of(outline), new_tokens(outline, path.shared)
-    return {
-        name: Again(
-            *(
-                reuse.chance(
-                    keys[name],
-                    prior(name, context, seconds, new),
-                    window,
-                    _own(lineage, window) if name in _TURNS else None,
-                )
-                for window, seconds in enumerate(reuse.windows)
+    short, long = map(reuse.windows.index, (terms.short_seconds, terms.long_seconds))
+    found, owned = {}, ("seen", *_TURNS) if _goes_on(lineage, path) else _TURNS
+    for name in NAMES:
+        usual = [prior(name, context, it, new) for it in reuse.windows]
+        if short:
+            usual[short] = _like_early(reuse, keys[name], usual[0], usual[short])
+        chances = [
+            reuse.chance(
+                keys[name], it, window, _own(lineage, window) if name in owned else None
             )
-        )
-        for name in NAMES
-    }
+            for window, it in enumerate(usual)
+        ]
+        found[name] = Again(chances[short], chances[long])
+    return found
+
+
+def _like_early(reuse: Reuse, keys: Sequence[Key], first: float, usual: float) -> float:
+    """Return what is usual of a lifetime by what was counted long before it is over.
+
+    It is as much likelier, or less, as what came again early: the chances not to come
+    again are powers of each other.
+    """
+    early = reuse.chance(keys, first, 0).mean
+    later: float = (1 - usual) ** (log1p(-early) / log1p(-first))
+    return 1 - later
+
+
+def _goes_on(lineage: Lineage, path: Path) -> bool:
+    """Tell whether a request repeats the end of the one before it in a conversation."""
+    if lineage.end < 0 or path.shared < 0:
+        return False
+    return path.depths[path.shared] >= lineage.end
 
 
 def _own(lineage: Lineage, window: int) -> tuple[float, float] | None:
@@ -97,17 +135,18 @@ def follow(lineage: Lineage, path: Path, windows: Sequence[float], now: float) -
     Args:
         lineage: The conversation.
         path: What was seen of its next request.
-        windows: The lifetimes in seconds, the short one first.
+        windows: What `windows_of` returned.
         now: The start of that request.
     """
     if not lineage.turns or lineage.end < 0:
         return
-    came = path.shared >= 0 and path.depths[path.shared] >= lineage.end
+    came = _goes_on(lineage, path)
     gap = now - lineage.used
     lineage.ends += 1
+    again = lineage.again or (0.0,) * len(windows)
     lineage.again = tuple(
         times + (came and gap < life)
-        for times, life in zip(lineage.again, windows, strict=True)
+        for times, life in zip(again, windows, strict=True)
     )
     if lineage.ends > _MANY:
         lineage.ends /= 2

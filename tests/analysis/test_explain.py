@@ -105,7 +105,9 @@ def test_what_is_expected_is_what_is_billed(emulator):
 def test_costs_and_savings_of_each_choice():
     """For 1,000 new tokens that come again with 60 % in 5m and with 80 % in an hour."""
     outline = Outline(Blocks(b"", tokens=[1_000]), 1, 0, 0, (0,), ("user",), {})
-    part = weighing.Stretch("last", 1_000, Chance(0.6, 0.1), Chance(0.8, 0), None)
+    part = weighing.Stretch(
+        "last", 1_000, Chance(0.6, 0.1), Chance(0.8, 0), None, 0.2, 0.8
+    )
 
     none, short, long = weighing.choices(outline, Past(), (part,), Terms(0.1))
 
@@ -122,7 +124,9 @@ def live(tokens, added):
         Blocks(b"", tokens=[tokens, tokens + added]), 2, 0, 0, (0, 1), ("user",), {}
     )
     past = Past(entry=0, shared=0, pauses=2, gaps=10)
-    part = weighing.Stretch("last", added, Chance(0.9, 0), Chance(0.9, 0), None)
+    part = weighing.Stretch(
+        "last", added, Chance(0.9, 0), Chance(0.9, 0), None, 0.2, 0.8
+    )
     return outline, past, (part,)
 
 
@@ -259,7 +263,7 @@ def test_a_part_that_is_not_written_says_why():
     last = found.requests[0].parts[-1]
 
     assert (last.name, last.ttl) == ("last", None)
-    assert last.short.mean < found.requests[0].even_short
+    assert last.short.mean < last.even_short
     assert any("tail not written" in note for note in found.requests[0].notes)
 
 

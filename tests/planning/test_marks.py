@@ -102,8 +102,8 @@ STEPS = [message("assistant", "ok"), message()]
         pytest.param(
             body(message("system"), message(text="short")),
             NOTHING_KNOWN,
-            ("explicit", ["system[0] 30m system"]),
-            id="nothing-is-known-of-a-short-one",
+            ("implicit", ["system[0] 30m system"]),
+            id="a-short-one-too",
         ),
         pytest.param(
             body(message("system"), message()),
@@ -169,7 +169,7 @@ STEPS = [message("assistant", "ok"), message()]
         pytest.param(
             body(message("system", "short"), message("user", "short")),
             NOTHING_KNOWN,
-            ("explicit", []),
+            ("implicit", []),
             id="nothing-below-the-minimum",
         ),
         pytest.param(

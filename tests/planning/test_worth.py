@@ -131,7 +131,8 @@ def test_a_head_for_longer_than_its_tail():
     head, tail = part(1_000, 0.0, 0.95), part(1_000, 0.9)
 
     assert choose([head, tail], BOTH, room=inf) == ("1h", "5m")
-    assert choose([head, tail], BOTH, room=1_000) == ("5m", "5m")
+    assert choose([head, tail], BOTH, room=1_000) == ("1h", None)
+    assert choose([head, tail], BOTH, room=999) == ("5m", "5m")
 
 
 @given(st.lists(parts, max_size=4), terms_given)
@@ -144,3 +145,17 @@ def test_premium(given_parts, terms):
     assert premium(given_parts, whole, terms) == pytest.approx(
         total * (terms.write(terms.short) - 1)
     )
+
+
+@pytest.mark.parametrize(
+    ("short", "long", "ttl"),
+    [
+        pytest.param(0.0, 0.5, None, id="late-and-not-likely-enough"),
+        pytest.param(0.0, 0.6, "1h", id="late"),
+        pytest.param(0.3, 0.6, "5m", id="soon-or-late"),
+        pytest.param(0.3, 0.9, "1h", id="nearly-always-late"),
+    ],
+)
+def test_what_comes_too_late_for_the_short_lifetime(short, long, ttl):
+    """It would be written for an hour the next time, too, so that is what is saved."""
+    assert choose([part(1_000, short, long)], BOTH, room=inf) == (ttl,)

@@ -97,7 +97,7 @@ def test_priors(part, context, soon, later):
 @pytest.mark.parametrize(
     ("part", "context", "tokens", "expected"),
     [
-        pytest.param("last", "single", 0, 0.12, id="tiny"),
+        pytest.param("last", "single", 0, 0.4, id="tiny"),
         pytest.param("last", "forced", 512, 0.12, id="forced-answer"),
         pytest.param("last", "single", 512, 0.4, id="small"),
         pytest.param("last", "single", 4_096, 0.241, id="larger"),
@@ -122,12 +122,12 @@ def test_priors_by_size(part, context, tokens, expected):
     [
         pytest.param("single", 9_000, True, id="question"),
         pytest.param("chat", 9_000, True, id="chat"),
-        pytest.param("single", 100, False, id="tiny"),
+        pytest.param("single", 100, True, id="tiny"),
         pytest.param("forced", 9_000, False, id="forced-answer"),
     ],
 )
 def test_half_an_hour(context, tokens, is_written):
-    """With half an hour to come again, a long question is written before any counts."""
+    """With half an hour to come again, a question is written before any counts."""
     terms = Terms(short="30m", long=None)
     usual = prior("last", context, terms.short_seconds, tokens)
     part = Part(tokens, shrunk([], usual), shrunk([], usual), is_new=True)

@@ -71,7 +71,7 @@ def test_nothing_is_known_at_first(requests):
     past = requests.send(read("a", system="s"), 1)
 
     assert (past.shared, past.entry, past.held, past.volatile) == (-1, -1, -1, None)
-    assert past.chances["last"].short.mean == pytest.approx(0.12)
+    assert past.chances["last"].short.mean == pytest.approx(0.4)
     assert past.room > 200_000
 
 

@@ -3,11 +3,19 @@
 import pytest
 
 from promptcache.planning.past import Past
+from promptcache.planning.terms import Terms
 from promptcache.planning.writing import NAMES
 from promptcache.state.paths import Lineage
 from promptcache.state.prefixes import Prefixes
 from promptcache.state.reuse import Reuse
-from promptcache.state.sights import chances_of, follow, keys_of, note, see
+from promptcache.state.sights import (
+    chances_of,
+    follow,
+    keys_of,
+    note,
+    see,
+    windows_of,
+)
 from tests.support.block_judge import letters
 
 
@@ -124,17 +132,19 @@ def test_every_part_has_chances(world):
     path, lineage = Prefixes(100).path(outline), Lineage()
     keys = keys_of(outline, path, lineage, None)
 
-    assert set(chances_of(world.reuse, outline, path, keys, lineage)) == set(NAMES)
+    assert set(
+        chances_of(world.reuse, outline, path, keys, lineage, terms=Terms())
+    ) == set(NAMES)
 
 
 @pytest.mark.parametrize(
     ("ends", "again", "short", "long"),
     [
-        pytest.param(0, (0, 0), 0.35, 0.476, id="first-request"),
-        pytest.param(1, (1, 1), 0.35, 0.476, id="one-is-no-pace"),
-        pytest.param(2, (2, 2), 2.7 / 5, 2.952 / 5, id="two"),
-        pytest.param(9, (9, 9), 9.7 / 12, 9.952 / 12, id="always-soon"),
-        pytest.param(9, (0, 9), 0.7 / 12, 9.952 / 12, id="always-after-a-pause"),
+        pytest.param(0, (0, 0), 0.4, 0.535, id="first-request"),
+        pytest.param(1, (1, 1), 0.4, 0.535, id="one-is-no-pace"),
+        pytest.param(2, (2, 2), 2.8 / 5, 3.07 / 5, id="two"),
+        pytest.param(9, (9, 9), 9.8 / 12, 10.07 / 12, id="always-soon"),
+        pytest.param(9, (0, 9), 0.8 / 12, 10.07 / 12, id="always-after-a-pause"),
     ],
 )
 def test_the_pace_of_a_conversation(world, ends, again, short, long):
@@ -142,7 +152,7 @@ def test_the_pace_of_a_conversation(world, ends, again, short, long):
     outline = letters("habc", system=1)
     path, lineage = Prefixes(100).path(outline), Lineage(ends=ends, again=again)
     keys = keys_of(outline, path, lineage, None)
-    found = chances_of(world.reuse, outline, path, keys, lineage)
+    found = chances_of(world.reuse, outline, path, keys, lineage, terms=Terms())
 
     for name in ("turns", "last"):
         assert found[name].short.mean == pytest.approx(short, abs=1e-3)
@@ -153,7 +163,7 @@ def test_the_pace_of_a_conversation(world, ends, again, short, long):
 @pytest.mark.parametrize(
     ("requests", "ends", "again"),
     [
-        pytest.param([("ha", 0)], 0, (0, 0), id="one"),
+        pytest.param([("ha", 0)], 0, (), id="one"),
         pytest.param(
             [("ha", 0), ("habc", 9), ("habcde", 99)], 2, (2, 2), id="that-grows"
         ),
@@ -177,3 +187,45 @@ def test_old_ends_fade(world):
     lineage = world.talk(*[("h" + "abcdefgh"[: it % 8], it) for it in range(400)])
 
     assert lineage.ends <= 200
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "short"), [pytest.param(True, 0.7 / 12), pytest.param(False, 0.35)]
+)
+def test_what_a_conversation_has_said_has_its_pace(world, goes_on, short):
+    """What a request repeats of the one before it comes again as that one did."""
+    lineage = world.talk(("habc", 0.0))
+    lineage.ends, lineage.again = 9, (0, 9)
+    lineage.end = 2 if goes_on else 9
+    outline = letters("habcde", system=1)
+    path = world.prefixes.path(outline)
+    keys = keys_of(outline, path, lineage, None)
+    found = chances_of(world.reuse, outline, path, keys, lineage, terms=Terms())
+
+    assert found["seen"].short.mean == pytest.approx(short, abs=1e-3)
+
+
+HALF_AN_HOUR = Terms(short="30m", long=None)
+
+
+def test_five_minutes_tell_of_half_an_hour():
+    """What has not come again early is taken for less likely to do so at all."""
+    assert windows_of(Terms()) == (300.0, 3600.0)
+    assert windows_of(HALF_AN_HOUR) == (300.0, 1800.0)
+    reuse, likely = Reuse(windows_of(HALF_AN_HOUR)), []
+    for number in range(12):
+        now = 60.0 * number
+        outline = letters(f"h{chr(97 + number)}", system=1)
+        prefixes = Prefixes(100)
+        path, lineage = prefixes.path(outline), Lineage()
+        keys = keys_of(outline, path, lineage, None)
+        reuse.close(now)
+        found = chances_of(reuse, outline, path, keys, lineage, terms=HALF_AN_HOUR)
+        assert found["last"].short == found["last"].long
+        likely.append(found["last"].short.mean)
+        grown = prefixes.grow(outline, path, now, lineage)
+        see(reuse, keys, outline, grown, Past(), lineage=lineage, now=now)
+
+    assert likely[:5] == [pytest.approx(0.535, abs=1e-3)] * 5
+    assert sorted(likely[5:], reverse=True) == likely[5:]
+    assert likely[-1] < 0.45

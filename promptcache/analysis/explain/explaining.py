@@ -178,8 +178,6 @@ class _Reading:
             ),
             short=terms.short if writes else None,
             long=terms.long if writes else None,
-            even_short=terms.break_even(terms.short) if writes else 0.0,
-            even_long=terms.break_even(terms.long or terms.short) if writes else 0.0,
             token_usd=self._token_usd(it, outline.total_tokens),
         )
 

@@ -59,8 +59,6 @@ class Explained:
     short: Ttl | None
     long: Ttl | None
     """The lifetimes to choose from; None where there is none."""
-    even_short: float
-    even_long: float
     """The chances from which on writing pays."""
     token_usd: float | None
     """Price of an input token; None if it is not known."""
@@ -108,9 +106,9 @@ class Explained:
                     "error_long": (
                         None if self.long is None else round(it.long.error, 4)
                     ),
-                    "break_even_short": round(self.even_short, 4),
+                    "break_even_short": round(it.even_short, 4),
                     "break_even_long": (
-                        None if self.long is None else round(self.even_long, 4)
+                        None if self.long is None else round(it.even_long, 4)
                     ),
                     "ttl": it.ttl,
                 }

@@ -15,6 +15,7 @@ from promptcache.planning.plan import Plan
 from promptcache.planning.slots import Rules
 from promptcache.planning.terms import Terms
 from promptcache.planning.ways import AHEAD, GAPS, PAUSES, Way, is_cheap_to_promote
+from promptcache.planning.worth import break_even
 from promptcache.planning.writing import NAMES, bounds_of, context_of, prior
 from promptcache.ttl import Ttl
 
@@ -35,6 +36,10 @@ class Stretch:
     """The same for the long one."""
     ttl: Ttl | None
     """How long the plan writes it for; None if it does not."""
+    even_short: float
+    """The chance from which on writing it for the short lifetime pays."""
+    even_long: float
+    """The same for the long one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,11 @@ def stretches(
             continue
         likely = past.chances.get(name) or _usual(name, context, terms)
         ttl = _written(decided, end)
-        found.append(Stretch(name, size, likely.short, likely.long, ttl))
+        evens = [
+            break_even(likely.short, it, terms)
+            for it in (terms.short, terms.long or terms.short)
+        ]
+        found.append(Stretch(name, size, likely.short, likely.long, ttl, *evens))
     return tuple(found)
 
 

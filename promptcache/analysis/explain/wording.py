@@ -112,10 +112,10 @@ def _parts(row: "Explained") -> Iterator[str]:
     yield "  What is not alive"
     rows = [("", "tokens", "comes again", "break-even", "written")]
     for part in row.parts:
-        again, even = f"{_likely(part.short)} in {row.short}", f"{row.even_short:.0%}"
+        again, even = f"{_likely(part.short)} in {row.short}", f"{part.even_short:.0%}"
         if row.long is not None:
             again += f", {_likely(part.long)} in {row.long}"
-            even += f", {row.even_long:.0%}"
+            even += f", {part.even_long:.0%}"
         tokens = f"{part.tokens:,}"
         rows.append((_PARTS[part.name], tokens, again, even, part.ttl or "no"))
     yield from _table(rows, "    ")

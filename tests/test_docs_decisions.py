@@ -18,6 +18,7 @@ from promptcache.planning.writing import (
     LATER,
     LATER_PRIOR,
     SEEN_PRIOR,
+    SLIGHT,
 )
 from promptcache.state.gate import SHARE
 
@@ -37,6 +38,7 @@ SAID = {
     "chats": f"a chat {percent(FRESH_PRIORS['chat'])}, a single question",
     "singles": f"answer of forced form {percent(FRESH_PRIORS['forced'])} |",
     "later-start": f"{percent(LATER_PRIOR)} at least, unless its answer",
+    "slight": f"less than {percent(SLIGHT)} of the request",
     "later": f"`1 - (1 - p) ** {LATER}`",
     "break-evens": (
         f"{percent(Terms().break_even('5m'))} for the short lifetime at `r` = 0.1, and "

@@ -28,7 +28,7 @@ GPT models cache unasked, so an agent that sends its conversation again pays no
 more without the plugin, which adds a cache key and the receipts. From gpt-5.6
 on a prompt is found only up to where another one ended, so single questions are
 written whole and never read; the plugin marks where the instructions end, and
-these are read. Up to gpt-5.5 writes are free, and not reported."""
+only these are written. Up to gpt-5.5 writes are free, and not reported."""
 ABOUT_GEMINI = """\
 Gemini's implicit caching promises nothing: reports go from always to 1 request
 in 138. Where it reads, the plugin measures that and creates nothing. Else it

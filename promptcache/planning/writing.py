@@ -64,6 +64,11 @@ LATER_PRIOR = 0.35
 in that hour of the chat service, writing all of it was cheapest then, so it is written
 until counts tell otherwise. So much clears the break-even with all doubt taken off."""
 
+SLIGHT = 0.03
+"""Part of a request below which what is new is not taken for the likelier to come
+again the smaller it is: little is at stake, and questions about one long text are as
+short."""
+
 SMALLEST = 512
 """Tokens of the smallest of what was counted there; what is smaller is taken for one of
 these, as it costs little if it is wrong."""
@@ -132,15 +137,15 @@ def _by_size(tokens: float) -> float:
 
 
 def new_tokens(outline: Outline, shared: int) -> float:
-    """Return what of a request is new, behind its head and what the caller marks.
+    """Return what of a request is new behind its head, in tokens; boundless if slight.
 
     Args:
         outline: The request.
         shared: The last block that another request had, too; -1 if none had any.
     """
-    before = max(shared, outline.system_end - 1, *outline.markers, -1)
-    tokens = outline.blocks.tokens
-    return outline.total_tokens - (tokens[before] if before >= 0 else 0)
+    tokens, before = outline.blocks.tokens, max(shared, outline.system_end - 1)
+    new = outline.total_tokens - (tokens[before] if before >= 0 else 0)
+    return inf if new < SLIGHT * outline.total_tokens else new
 
 
 def bounds_of(

@@ -89,7 +89,9 @@ class TestQueryEngine:
         first, second = emulator.ledger
 
         assert first.cache_creation_input_tokens > 1_024
-        assert second.cache_read_input_tokens == first.cache_creation_input_tokens
+        # All but the first question, which may be written behind its nodes.
+        left = first.cache_creation_input_tokens - second.cache_read_input_tokens
+        assert 0 <= left < 40
 
     @pytest.mark.parametrize("provider", ["openai", "responses", "google"])
     def test_stock_class(self, provider, make_llm, shelf):

@@ -153,7 +153,7 @@ def test_premium(given_parts, terms):
         pytest.param(0.0, 0.5, None, id="late-and-not-likely-enough"),
         pytest.param(0.0, 0.6, "1h", id="late"),
         pytest.param(0.3, 0.6, "5m", id="soon-or-late"),
-        pytest.param(0.3, 0.9, "1h", id="nearly-always-late"),
+        pytest.param(0.3, 0.98, "1h", id="nearly-always-late"),
     ],
 )
 def test_what_comes_too_late_for_the_short_lifetime(short, long, ttl):

@@ -289,7 +289,8 @@ def readable(ledger: list[LedgerRow]) -> int:
         document = first if isinstance(first, str) else first[0]["text"]
         cached = row.cache_read_input_tokens + row.cache_creation_input_tokens
         prefixes.setdefault(document, []).append(cached)
-    return sum(max(each) * (len(each) - 1) for each in prefixes.values())
+    # What differs between those with one document, as its chunk, is never read.
+    return sum(min(each) * (len(each) - 1) for each in prefixes.values())
 
 
 if __name__ == "__main__":

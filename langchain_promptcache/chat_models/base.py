@@ -28,6 +28,7 @@ from langchain_promptcache.batches import (
     batched_steps,
 )
 from langchain_promptcache.identity import identity_in
+from langchain_promptcache.signatures import speak_as_parents
 from langchain_promptcache.streams import (
     anamed_steps,
     named_run,
@@ -62,6 +63,11 @@ class PromptCachedChatModel(BaseChatModel):
 
     _cache: PromptCache = PrivateAttr()
     _options: CallOptions = PrivateAttr()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        names = ("bind_tools", "with_structured_output")
+        speak_as_parents(cls, PromptCachedChatModel, names)
 
     @model_validator(mode="after")
     def _read_choice(self) -> Self:

@@ -13,12 +13,13 @@ from promptcache.emulator.rules.tokens import (
     block_tokens,
     text_tokens,
 )
-from promptcache.emulator.schema_values import schema_value
+from promptcache.emulator.schema_values import named_object, schema_value
 
 __all__ = ["Reply", "reply_to"]
 
 DEFAULT_TEXT = "Understood. This is the emulator's answer."
 SUMMARY = "The emulator's summary of all that was said so far."
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 # "get_weather" is asked for by "weather": the verb seldom stands in the question.
 VERB = re.compile(r"^(get|fetch|find|search|look up|lookup|calculate|compute) ")
 
@@ -91,6 +92,8 @@ def _spontaneous(body: Mapping[str, Any]) -> Sequence[Part]:
     if tool is not None:
         return [ToolCall(tool["name"], schema_value(tool["input_schema"], text) or {})]
     schema = _wanted_schema(body)
+    if schema == ANY_OBJECT:
+        schema = named_object(text)
     return [DEFAULT_TEXT if schema is None else Json(schema_value(schema, text))]
 
 

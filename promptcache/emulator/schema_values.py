@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-__all__ = ["schema_value"]
+__all__ = ["named_object", "schema_value"]
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -27,6 +27,11 @@ FORMATS: Mapping[str, str] = {
 }
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"|`([^`\n]+)`")
+IDENTIFIER = re.compile(r"(?<=[`'\"])\w+(?=[`'\"])")
+NAMED = re.compile(
+    r"((?:[`'\"]\w+[`'\"](?:, and |, or | and | or |, | ))+)"
+    r"(?:keys?|fields?|propert(?:y|ies))\b"
+)
 CAPITALIZED = re.compile(r"(?<!^)(?<![.?!] )\b[A-Z]\w+(?: [A-Z]\w+)*")
 
 
@@ -38,6 +43,20 @@ def schema_value(schema: Schema, text: str = "") -> Any:
         text: Where numbers and words are taken from.
     """
     return _Values(schema, text).of(schema, 0)
+
+
+def named_object(text: str) -> Schema:
+    """Return the schema of an object with the keys that a text asks for.
+
+    They stand in quotes before the word for them: "with 'setup' and 'punchline' keys".
+    """
+    lists = NAMED.findall(text)
+    names = [name for listed in lists for name in IDENTIFIER.findall(listed)]
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in names},
+        "required": names,
+    }
 
 
 class _Values:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from promptcache.emulator.schema_values import schema_value
+from promptcache.emulator.schema_values import named_object, schema_value
 
 TREE = {
     "$defs": {
@@ -76,3 +76,25 @@ def test_values(schema, value):
 def test_an_empty_text_gives_a_word():
     """Without a text a string is still not empty."""
     assert schema_value({"type": "string"}) == "example"
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param(
+            "with 'setup' and 'punchline' keys.", ["setup", "punchline"], id="two"
+        ),
+        pytest.param(
+            'the fields: "a", "b", and "c" fields', ["a", "b", "c"], id="list"
+        ),
+        pytest.param("An object with the `year` property", ["year"], id="one"),
+        pytest.param("Say 'yes' and 'no' to the keys", [], id="quoted-otherwise"),
+        pytest.param("Any object will do", [], id="none"),
+    ],
+)
+def test_named_object(text, names):
+    """An object without a schema has the keys that the text asks for, and no others."""
+    schema = named_object(text)
+
+    assert schema["required"] == list(schema["properties"]) == names
+    assert list(schema_value(schema, text)) == names

@@ -29,6 +29,7 @@ from promptcache.receipts.events import (
 )
 from promptcache.receipts.listeners import Listeners
 from promptcache.receipts.prices import Prices
+from promptcache.receipts.quotes import without_quotes
 from promptcache.receipts.report import Report
 from promptcache.receipts.usage import Usage
 from promptcache.runs import observing_collectors
@@ -82,11 +83,16 @@ class Serving:
     def refuse(self, prepared: Prepared, status: int, message: str) -> bool:
         """Take note of a refusal; tell whether to send the request unplanned now."""
         request, now = prepared.request, self.clock.now()
-        if not self._planner.left(prepared, status, message, now=now):
+        name, model = request.provider.name, request.model
+        try:
+            if not self._planner.left(prepared, status, message, now=now):
+                return False
+        except Exception as error:  # noqa: BLE001 - the refusal is what is to be seen
+            self._listeners(PlanningFailed.of(name, model, error))
             return False
         prepared.plan = Plan(notes=("refused",))
-        name, model = request.provider.name, request.model
-        self._listeners(RetriedUnplanned(name, model, status, message))
+        told = without_quotes(message, request.body)
+        self._listeners(RetriedUnplanned(name, model, status, told))
         return True
 
     def settle(

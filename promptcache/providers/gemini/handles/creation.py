@@ -30,6 +30,7 @@ from promptcache.providers.gemini.remote import (
 )
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.events import CacheCreated, CreateRefused
+from promptcache.receipts.quotes import without_quotes
 from promptcache.state.stores import Handle, Lease
 
 __all__ = ["Creation", "Creator"]
@@ -176,7 +177,8 @@ class Creator:
 
     def _refused(self, key: bytes, creation: Creation, error: RemoteError) -> None:
         scope, model = creation.scope, creation.model
-        event = CreateRefused(PROVIDER, without_path(model), error.kind, error.message)
+        told = without_quotes(error.message, creation.members)
+        event = CreateRefused(PROVIDER, without_path(model), error.kind, told)
         self._shared.teller.tell(event)
         self._backoffs.learn(scope, model, error)
         self._backoffs.note(error.kind, key, self._keys.of_model(scope, model))

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from math import inf
 
 from promptcache.errors import OptionError
 
@@ -43,9 +44,9 @@ class EmulatorClock:
         """Move the clock forward and return its new time.
 
         Raises:
-            OptionError: The time would go backward.
+            OptionError: The time would go backward, or for ever on.
         """
-        if seconds < 0:
+        if not 0 <= seconds < inf:
             raise OptionError("seconds", seconds, "0 or more")
         with self._moved:
             self._advanced += seconds

@@ -11,7 +11,6 @@ from starlette.routing import Route
 from promptcache.emulator.answers import parsed_answer
 from promptcache.emulator.faults import Fault
 from promptcache.emulator.machine import Machine
-from promptcache.errors import OptionError
 
 __all__ = ["control_routes"]
 
@@ -39,7 +38,7 @@ def _answering(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             body, status = await handler(request), 200
-        except (OptionError, orjson.JSONDecodeError, TypeError, KeyError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             body, status = {"error": f"{type(error).__name__}: {error}"}, 400
         return Response(
             orjson.dumps(body), status_code=status, media_type="application/json"

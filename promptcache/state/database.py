@@ -115,6 +115,10 @@ class Database:
             except (sqlite3.Error, OSError) as error:
                 self._close()
                 raise StoreError(str(self._path), self._remedy(error)) from error
+            except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
+                # A column takes any value; another program may have written one.
+                why = "a record holds what no store has written; remove the file"
+                raise StoreError(str(self._path), why) from error
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is not None:

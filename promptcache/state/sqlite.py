@@ -119,12 +119,12 @@ class SqliteStore:
     def handles(self, *, now: float) -> list[Handle]:
         """Return every handle that is alive, the one that ends soonest first."""
         check_time("now", now)
-        rows = self._database.read(
-            lambda connection: connection.execute(
-                f"{_HANDLE} ORDER BY until, key", {"now": now}
-            ).fetchall()
+        ordered = f"{_HANDLE} ORDER BY until, key"
+        return self._database.read(
+            lambda connection: [
+                Handle(*row) for row in connection.execute(ordered, {"now": now})
+            ]
         )
-        return [Handle(*row) for row in rows]
 
     def put_handle(self, handle: Handle, lease: Lease, *, now: float) -> bool:
         """Store a handle under a lease; see `Store.put_handle`."""
@@ -238,13 +238,15 @@ class SqliteStore:
         """Return the back-off of a key, if it is not over."""
         check_key(key)
         check_time("now", now)
-        row = self._database.read(
-            lambda connection: connection.execute(
+
+        def work(connection: sqlite3.Connection) -> Backoff | None:
+            row = connection.execute(
                 "SELECT key, reason, until FROM backoffs WHERE key = ? AND until > ?",
                 (key, now),
             ).fetchone()
-        )
-        return None if row is None else Backoff(*row)
+            return None if row is None else Backoff(*row)
+
+        return self._database.read(work)
 
     def put_backoff(self, backoff: Backoff, *, now: float) -> None:
         """Store a back-off, unless one with its key ends later."""
@@ -301,13 +303,15 @@ class SqliteStore:
         """Return the sums of every key that is remembered."""
         check_counts(namespace, {})
         check_time("now", now)
-        rows = self._database.read(
-            lambda connection: connection.execute(
+
+        def work(connection: sqlite3.Connection) -> dict[bytes, tuple[int, ...]]:
+            rows = connection.execute(
                 "SELECT key, sums FROM counts WHERE namespace = ? AND until > ?",
                 (namespace, now),
-            ).fetchall()
-        )
-        return {key: _numbers(sums) for key, sums in rows}
+            )
+            return {key: _numbers(sums) for key, sums in rows}
+
+        return self._database.read(work)
 
     def sweep(self, *, now: float) -> int:
         """Free the room of records that have ended; see `Store.sweep`."""

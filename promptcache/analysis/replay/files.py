@@ -1,6 +1,7 @@
 """The files of a trace, line by line."""
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def lines_of(path: Path) -> Iterator[Any]:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _read(line, f"Line {number} of {path}")
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UnreadableTraceError(f"{path} cannot be read: {error}") from error
 
 
@@ -59,7 +60,7 @@ def whole(path: Path) -> Any:
     try:
         with opened(path, "rb") as file:
             return _read(file.read(), str(path))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UnreadableTraceError(f"{path} cannot be read: {error}") from error
 
 

@@ -29,5 +29,8 @@ class Refusals:
             self._until[key] = now + REFUSED_SECONDS
 
     def holds(self, key: tuple[str, str, str], *, now: float) -> bool:
-        """Tell whether there was one that is still remembered."""
-        return self._until.get(key, 0.0) > now
+        """Tell whether there was one that is still remembered.
+
+        None is remembered for longer, though the clock be set back meanwhile.
+        """
+        return 0.0 < self._until.get(key, 0.0) - now <= REFUSED_SECONDS

@@ -166,7 +166,8 @@ def _stamp(
         at = -1 if built_on is None else built_on.built_on
     known = path.mark_at(depth) if at == depth else None
     if known is None or not known.is_live(now, firmly=False):
-        before = known.built_on if known is not None else at
+        # What stood here may be gone, and nothing is built on itself.
+        before = known.built_on if known is not None else at if at < depth else -1
         made = Mark(base.ttl, base.firm, now, before)
         _put(path, depth, made, firmly=firmly)
 

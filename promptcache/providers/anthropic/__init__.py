@@ -17,6 +17,8 @@ from promptcache.ttl import Ttl
 
 __all__ = ["ANTHROPIC", "AnthropicProvider"]
 
+_REFUSALS = (400, 422)
+
 
 @dataclass(frozen=True, slots=True)
 class AnthropicProvider:
@@ -120,10 +122,12 @@ class AnthropicProvider:
         built: Mapping[str, Any],  # noqa: ARG002
         sent: Mapping[str, Any],  # noqa: ARG002
     ) -> bool:
-        """Tell whether a refusal names fields that a plan may add."""
-        bad_request = 400
+        """Tell whether a refusal names fields that a plan may add.
+
+        Gateways that check bodies themselves answer 422 where Anthropic answers 400.
+        """
         ours = ("cache_control", "diagnostics")
-        return status == bad_request and any(name in message for name in ours)
+        return status in _REFUSALS and any(name in message for name in ours)
 
     def refuses_turn(self, status: int, message: str) -> bool:
         """Tell whether a refusal is about a system message between turns."""

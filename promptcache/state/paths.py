@@ -42,10 +42,12 @@ class Lineage:
     """Gaps that only the long lifetime bridges."""
     end: int = -1
     """Depth of the end of what its last request may repeat."""
+    windows: Sequence[float] = ()
+    """Within which times it is watched what comes again, in seconds."""
     ends: float = 0.0
     """How many such ends were followed by a request."""
     again: Sequence[float] = ()
-    """How many of them that repeated, within each time that is watched."""
+    """How many of them that repeated, by these times."""
     over_after: float = 3600.0
     """Seconds of silence after which nothing of it is alive."""
     stop: str | None = None

@@ -83,15 +83,14 @@ def chances_of(
     context, new = context_of(outline), new_tokens(outline, path.shared)
     short, long = map(reuse.windows.index, (terms.short_seconds, terms.long_seconds))
     found, owned = {}, ("seen", *_TURNS) if _goes_on(lineage, path) else _TURNS
+    lived = _own(lineage, reuse.windows)
     for name in NAMES:
         usual = [prior(name, context, it, new) for it in reuse.windows]
         if short:
             usual[short] = _like_early(reuse, keys[name], usual[0], usual[short])
         chances = [
-            reuse.chance(
-                keys[name], it, window, _own(lineage, window) if name in owned else None
-            )
-            for window, it in enumerate(usual)
+            reuse.chance(keys[name], it, window, own if name in owned else None)
+            for window, (it, own) in enumerate(zip(usual, lived, strict=True))
         ]
         found[name] = Again(chances[short], chances[long])
     return found
@@ -115,15 +114,17 @@ def _goes_on(lineage: Lineage, path: Path) -> bool:
     return path.depths[path.shared] >= lineage.end
 
 
-def _own(lineage: Lineage, window: int) -> tuple[float, float] | None:
+def _own(
+    lineage: Lineage, windows: Sequence[float]
+) -> Sequence[tuple[float, float] | None]:
     """Return how often the end of a conversation came again, and of how often.
 
     That it has not ended so far does not say that it never will: one more gap counts
     that may have no end.
     """
-    if lineage.ends < _SEVERAL:
-        return None
-    return lineage.again[window], lineage.ends + 1
+    if lineage.ends < _SEVERAL or lineage.windows != windows:
+        return [None] * len(windows)
+    return [(times, lineage.ends + 1) for times in lineage.again]
 
 
 def follow(lineage: Lineage, path: Path, windows: Sequence[float], now: float) -> None:
@@ -140,13 +141,16 @@ def follow(lineage: Lineage, path: Path, windows: Sequence[float], now: float) -
     """
     if not lineage.turns or lineage.end < 0:
         return
+    if lineage.windows != windows:
+        # It was asked for another lifetime, or another model.
+        lineage.windows, lineage.ends = windows, 0.0
+        lineage.again = (0.0,) * len(windows)
     came = _goes_on(lineage, path)
     gap = now - lineage.used
     lineage.ends += 1
-    again = lineage.again or (0.0,) * len(windows)
     lineage.again = tuple(
         times + (came and gap < life)
-        for times, life in zip(again, windows, strict=True)
+        for times, life in zip(lineage.again, windows, strict=True)
     )
     if lineage.ends > _MANY:
         lineage.ends /= 2

@@ -150,7 +150,8 @@ def test_every_part_has_chances(world):
 def test_the_pace_of_a_conversation(world, ends, again, short, long):
     """It counts against what is usual of all, but for a head, which others have."""
     outline = letters("habc", system=1)
-    path, lineage = Prefixes(100).path(outline), Lineage(ends=ends, again=again)
+    path = Prefixes(100).path(outline)
+    lineage = Lineage(windows=world.reuse.windows, ends=ends, again=again)
     keys = keys_of(outline, path, lineage, None)
     found = chances_of(world.reuse, outline, path, keys, lineage, terms=Terms())
 
@@ -182,6 +183,22 @@ def test_whether_its_end_comes_again(world, requests, ends, again):
     assert (lineage.ends, tuple(lineage.again)) == (ends, again)
 
 
+def test_another_lifetime_begins_anew(world):
+    """A conversation that asks for one is not judged by the lifetimes before."""
+    lineage = world.talk(("ha", 0), ("habc", 9), ("habcde", 99))
+    outline = letters("habcdefg", system=1)
+    path = world.prefixes.path(outline)
+    reuse = Reuse((300.0, 1800.0, 7200.0))
+    keys = keys_of(outline, path, lineage, None)
+    terms = Terms(short="30m", long=None)
+    unlike = chances_of(reuse, outline, path, keys, lineage, terms=terms)
+    follow(lineage, path, reuse.windows, 500.0)
+
+    fresh = chances_of(reuse, outline, path, keys, Lineage(), terms=terms)
+    assert unlike == fresh
+    assert (lineage.ends, lineage.again) == (1, (0, 1, 1))
+
+
 def test_old_ends_fade(world):
     """A conversation that never ends is not bound to how it began."""
     lineage = world.talk(*[("h" + "abcdefgh"[: it % 8], it) for it in range(400)])
@@ -195,7 +212,7 @@ def test_old_ends_fade(world):
 def test_what_a_conversation_has_said_has_its_pace(world, goes_on, short):
     """What a request repeats of the one before it comes again as that one did."""
     lineage = world.talk(("habc", 0.0))
-    lineage.ends, lineage.again = 9, (0, 9)
+    lineage.windows, lineage.ends, lineage.again = world.reuse.windows, 9, (0, 9)
     lineage.end = 2 if goes_on else 9
     outline = letters("habcde", system=1)
     path = world.prefixes.path(outline)

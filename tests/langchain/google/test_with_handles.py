@@ -20,7 +20,12 @@ from langchain_promptcache import prompt_cached
 from promptcache import PromptCache, Receipt, Usage, options
 from promptcache.emulator import Emulator, Fault, GeminiSettings, ToolCall
 from promptcache.limits import Limits
-from promptcache.receipts.events import CacheCreated, CacheLost, Settled
+from promptcache.receipts.events import (
+    CacheCreated,
+    CacheExtended,
+    CacheLost,
+    Settled,
+)
 from promptcache.receipts.prices import GenaiPrices
 from promptcache.state.memory import MemoryStore
 
@@ -29,6 +34,8 @@ ANSWERED = "Understood. This is the emulator's answer."
 WARMING = 8
 """Times that a prompt is sent at most until a cached content holds it."""
 BETWEEN_SECONDS = 20
+WELL = {Settled, CacheCreated, CacheExtended}
+"""What is told of while all goes well."""
 HEAD = {"systemInstruction", "tools", "toolConfig"}
 
 # What the SDK's own way of making a session is told of by aiohttp.
@@ -114,7 +121,7 @@ def check(emulator, events, cache, rows_of, assert_settled, path):
         assert all(row.cache_read_input_tokens > 6000 for row in rows)
         assert_settled(receipts, rows_of("cached"))
         assert {receipt.attempts for receipt in receipts} == {1}
-        assert {type(event) for event in events} <= {Settled, CacheCreated}
+        assert {type(event) for event in events} <= WELL
         assert len(receipted(result)) == (0 if path in WITHOUT else len(rows))
         assert without_ids(shape(result)) == without_ids(shape(expected))
         cache.close()

@@ -171,7 +171,7 @@ class PromptCache(Serving):
     def collect(self) -> AbstractContextManager[list[Receipt]]:
         """Return a context manager for a list of the receipts of what runs inside.
 
-        It covers this thread or task and what these start.
+        It covers this thread or task, and what these start with its context.
         """
         return collecting(self)
 

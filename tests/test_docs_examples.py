@@ -66,12 +66,3 @@ def test_command(command, said, monkeypatch, capsys):
     assert words[0] == "promptcache"
     assert not exit_info.value.code
     assert capsys.readouterr().out == said
-
-
-@pytest.mark.parametrize("page", [path.name for path in DOCS.glob("*.md")])
-def test_links(page):
-    """Every page that a page leads to is there."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
-
-    assert [link for link in links if not (DOCS / link).exists()] == []

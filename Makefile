@@ -24,7 +24,7 @@ conformance:  ## LangChain's standard tests, all of them, beside the stock class
 	CONFORMANCE=all $(PYTHON) -m pytest -n auto --dist loadscope tests/conformance
 
 fuzz:  ## random conversations and payloads, FUZZ times as many as in the tests
-	FUZZ=$${FUZZ:-12} $(PYTHON) -m pytest -s --timeout 0 tests/fuzz
+	FUZZ=$${FUZZ:-12} $(PYTHON) -m pytest -s --timeout 0 tests/fuzz tests/emulator -k "fuzz or meets_judge"
 
 soak:  ## SOAK calls with random faults, each beside the stock class's
 	SOAK=$${SOAK:-10000} $(PYTHON) -m pytest -s --timeout 0 tests/faults/test_soak.py

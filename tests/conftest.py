@@ -45,6 +45,16 @@ settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+def pytest_collection_finish():
+    """Leave what is imported out of every later collection.
+
+    It is more than a million objects, which nothing drops; tests that collect on
+    purpose, and Python itself now and then, would go through all of them each time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 # What a module has that sends from many threads at once.
 _THREADS = ("ThreadPoolExecutor", "fan_out", "threading")
 

@@ -2,13 +2,14 @@
 
 Both sides are written from the provider's documents and share no code. Conversations
 are made at random, from a fixed seed; they are legal but for the caller's markers,
-which stand anywhere, in any number and form.
+which stand anywhere, in any number and form. `FUZZ` says how many times as many.
 """
 
 import random
 
 import pytest
 from bodies import unmarked
+from fuzzing import TIMES
 
 from promptcache import PromptCache, options
 from promptcache.emulator.rules.anthropic import judge
@@ -17,7 +18,7 @@ from promptcache.emulator.rules.settings import Settings
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
 
-REQUESTS = 10_000
+REQUESTS = 2_500 * TIMES
 TURNS = 8
 MODELS = ["claude-sonnet-5-5", "claude-opus-5-5", "claude-sonnet-5", "claude-haiku-4-5"]
 MID_SYSTEM = {"claude-sonnet-5-5", "claude-opus-5-5"}

@@ -1,7 +1,8 @@
 """What holds for each example."""
 
 import pytest
-from running_examples import EXAMPLES, run
+from forked_examples import run_forked
+from running_examples import ALONE, EXAMPLES, run
 
 MAX_LINES = 60
 
@@ -15,7 +16,10 @@ def shown(tmp_path):
 
     def by(example):
         path = EXAMPLES[example]
-        done = run(tmp_path, "-W", "error::DeprecationWarning:__main__", str(path))
+        if example in ALONE:
+            done = run(tmp_path, "-W", "error::DeprecationWarning:__main__", str(path))
+        else:
+            done = run_forked(path, tmp_path)
 
         assert (done.returncode, done.stderr) == (0, "")
         assert "read" in done.stdout or "breakpoints" in done.stdout

@@ -29,6 +29,9 @@ BY_NAME = ("gemini_resident_langchain", "gemini_resident_llamaindex")
 COMPARING = (*COUNTED, *UNCOUNTED, *BY_NAME)
 """Those that say what was paid before, and after."""
 
+ALONE = ("langchain_chat", "llamaindex_chat", "anthropic_sdk")
+"""Those that are run in a Python of their own, to its very end."""
+
 
 def run(folder, *arguments):
     """Return what a Python of its own did, without a key of a provider."""

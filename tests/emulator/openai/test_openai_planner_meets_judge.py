@@ -2,17 +2,15 @@
 
 Both sides are written from the provider's documents and share no code. Conversations
 are made at random, from a fixed seed, and judged by the pure rules, without HTTP.
-To meet for longer, say in how many conversations:
-
-    MEETING=10000 python -m pytest -s --timeout 0 -k meets_judge tests/emulator/openai
+`FUZZ` says how many times as many.
 """
 
 import logging
-import os
 import random
 from collections import Counter
 
 import pytest
+from fuzzing import TIMES
 from openai_meeting import PROVIDERS, FakeClock, NoPrices, Server, refusal, told
 from openai_talks import CACHING, HOSTS, Talk, bare
 
@@ -20,7 +18,7 @@ from promptcache import PromptCache, options
 from promptcache.emulator import OpenAISettings
 from promptcache.providers import Request
 
-REQUESTS = 10_000
+REQUESTS = 2_500 * TIMES
 TURNS = 7
 AT_ONCE = 6
 LISTS = ("messages", "input", "previous_response_id")
@@ -40,10 +38,10 @@ class Meeting:
         self.unread = []
         self.talks = 0
 
-    def hold(self, *, requests, talks):
+    def hold(self, *, requests):
         """Let conversations grow, some at a time, until so many were judged."""
         going = []
-        while self.counts["requests"] < requests or self.talks < talks:
+        while self.counts["requests"] < requests:
             while len(going) < AT_ONCE:
                 self.talks += 1
                 going.append(Conversation(self, Talk(self.rng, self.talks)))
@@ -159,7 +157,7 @@ def meeting():
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     held = Meeting(seed=20261122)
-    held.hold(requests=REQUESTS, talks=int(os.environ.get("MEETING", "0")))
+    held.hold(requests=REQUESTS)
     logger.setLevel(level)
     print(held.talks, "conversations:", dict(held.counts))  # noqa: T201  # with `-s`
     return held

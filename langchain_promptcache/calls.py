@@ -6,9 +6,9 @@ Rule 2: what was counted once is not counted from what else says it.
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
-from threading import RLock
 from typing import Any
 
+from langchain_promptcache.locks import ForkSafeLock
 from promptcache import Receipt, Run
 
 __all__ = ["Batch", "Calls", "ModelCall", "OpenCall"]
@@ -142,8 +142,7 @@ class Calls:
         self._open: OrderedDict[object, OpenCall] = OrderedDict()
         self._ended: deque[OpenCall] = deque(maxlen=_MAX_ENDED)
         self._batches: OrderedDict[object, Batch] = OrderedDict()
-        # Python may collect a stream, whose call ends then, while this is held.
-        self._lock = RLock()
+        self._lock = ForkSafeLock()
 
     def begin(self, run_id: object, call: OpenCall, *, batch: Any, size: int) -> None:
         """Take note of a call, and open its run.

@@ -17,13 +17,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from threading import Lock
 from typing import Any, TypeAlias, TypeGuard
 
 from langchain.agents.middleware import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.tools import BaseTool, tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from langchain_promptcache.locks import ForkSafeLock
 
 __all__ = ["Call", "KeptTools"]
 
@@ -87,7 +88,7 @@ class KeptTools:
         self._always = {it.name: it for it in given}
         self._digests: OrderedDict[int, tuple[BaseTool, str]] = OrderedDict()
         self._tools: OrderedDict[tuple[str, str], BaseTool] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     def call(self, request: ModelRequest[Any]) -> Call:
         """Return a model call with the tools that its conversation has had."""

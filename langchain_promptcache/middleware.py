@@ -6,7 +6,6 @@ Rule 2: the agent's model stays as it is; its twin is made once.
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from threading import Lock
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -15,6 +14,7 @@ from langchain_core.tools import BaseTool
 
 from langchain_promptcache.chat_models.base import PromptCachedChatModel
 from langchain_promptcache.kept_tools import Call, KeptTools
+from langchain_promptcache.locks import ForkSafeLock
 from langchain_promptcache.twins import prompt_cached
 from promptcache import is_switched_off, options, read_choice
 
@@ -71,7 +71,7 @@ class PromptCacheMiddleware(AgentMiddleware[Any, Any, Any]):
         given = () if isinstance(keep_tools, bool) else keep_tools
         self._kept = None if keep_tools is False else KeptTools(given)
         self._twins: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     @property
     def name(self) -> str:

@@ -6,8 +6,9 @@ Rule 1: memory is bounded, also for runs whose end never comes.
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from threading import RLock
 from typing import Any
+
+from langchain_promptcache.locks import ForkSafeLock
 
 __all__ = ["Place", "Places", "name_of"]
 
@@ -63,8 +64,7 @@ class Places:
 
     def __init__(self) -> None:
         self._places: OrderedDict[object, Place] = OrderedDict()
-        # Python may collect a stream, whose run ends then, while this is held.
-        self._lock = RLock()
+        self._lock = ForkSafeLock()
 
     def enter(self, run_id: object, parent: object, name: str) -> Place | None:
         """Take note of a run that begins; return the one that it is made in.

@@ -7,7 +7,6 @@ the very cached content that holds the text.
 
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from threading import Lock
 from typing import Any, Literal
 
 from langchain_core.callbacks import (
@@ -20,6 +19,7 @@ from langchain_core.runnables import RunnableConfig, run_in_executor
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 from typing_extensions import Self
 
+from langchain_promptcache.locks import ForkSafeLock
 from promptcache import PromptCache, ResidentDocuments, is_switched_off, read_choice
 
 __all__ = ["GeminiResidentRetriever"]
@@ -151,7 +151,7 @@ class _Names:
     """Names of documents, which need not have an id; safe from many threads."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._texts: dict[str, list[str]] = {}
         """Digests of the texts of each source, that which came last at the end."""
         self._shared: set[str] = set()

@@ -194,9 +194,12 @@ class PromptCachedSummarizationMiddleware(SummarizationMiddleware[Any, Any]):
 
     def _can_extend(self, request: ModelRequest[Any]) -> bool:
         """Tell whether the agent's own prompt may ask for the summary."""
+        # Before 1.4.5, LangChain knows nothing that summarizes in the place of `model`.
+        other = getattr(self, "summarizer", None)
+        writer: BaseChatModel = getattr(self, "_summary_chat_model", self.model)
         return (
-            self.summarizer is None
-            and _name(self._summary_chat_model) == _name(request.model)
+            other is None
+            and _name(writer) == _name(request.model)
             # A form that is forced leaves no room for a summary.
             and request.response_format is None
             and request.tool_choice in _FREE_CHOICE

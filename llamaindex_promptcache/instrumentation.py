@@ -6,6 +6,7 @@ whoever else uses the same cache.
 Rule 3: a receipt is told of once, however many handlers watch its call.
 """
 
+import os
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -200,6 +201,16 @@ def listen_to(cache: PromptCache) -> None:
             return
         _listened.add(cache)
     cache.listen(_settle_current)
+
+
+def _reopen() -> None:
+    """Have a lock in the child of a fork that none of its parent's threads holds."""
+    global _LOCK  # noqa: PLW0603 - there is one for this process
+    _LOCK = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reopen)
 
 
 def _settle_current(event: object) -> None:

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from threading import Lock, Thread
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from promptcache.fanout import Turns
 from promptcache.flow import Aside, Flow
 from promptcache.holdings import Holdings, read_secret
 from promptcache.limits import Limits
+from promptcache.loading import Loading
 from promptcache.planlog import PlanLog, note_switched_off
 from promptcache.planner import Planner
 from promptcache.planning.policies import Policy
@@ -135,8 +135,10 @@ class PromptCache(Serving):
         self.warming = Warming(self, self._planner.history)
         self._settling = Settling(tell=self._listeners)
         self._report = Report()
-        self._lock = Lock()
-        self._is_loaded = False
+        listed = self.prices if isinstance(self.prices, GenaiPrices) else None
+        self.loading = Loading(
+            quick=self._recall, slow=[] if listed is None else [listed.load]
+        )
 
     def __copy__(self) -> "PromptCache":
         """Return itself: what a copied model learns, its original learns too."""
@@ -294,15 +296,11 @@ class PromptCache(Serving):
         The price list is read aside: half a second that no answer waits for. What a
         probe has found out of providers is a short file of this user's.
         """
-        with self._lock:
-            if self._is_loaded:
-                return
-            self._is_loaded = True
+        self.loading.begin()
+
+    def _recall(self) -> None:
         for where, keeps in recalled().items():
             self._planner.history.know(where, keeps=keeps)
-        if isinstance(self.prices, GenaiPrices):
-            load = self.prices.load
-            Thread(target=load, name="promptcache-prices", daemon=True).start()
 
     def _share(self) -> Sharing | None:
         """Return what learns together with others, where a store is given."""

@@ -5,7 +5,6 @@ Frameworks build a new model for every call, and all of these must learn togethe
 
 from collections.abc import Mapping
 from functools import lru_cache
-from threading import Lock
 from typing import Any
 
 from promptcache.cache import PromptCache
@@ -13,10 +12,11 @@ from promptcache.errors import OptionError
 from promptcache.options import CallOptions
 from promptcache.planning.policies import Policy
 from promptcache.providers import Client, ProviderName, provider_named
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["attach", "default_cache", "read_choice"]
 
-_LOCK = Lock()
+_LOCK = ForkSafeLock()
 
 
 def default_cache() -> PromptCache:

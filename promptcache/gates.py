@@ -10,12 +10,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import Literal, TypeVar
 
 from promptcache.clock import Clock
 from promptcache.interrupts import undisturbed, when_free
 from promptcache.outline import Outline
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["Gate", "Gates", "Heads"]
 
@@ -106,7 +106,7 @@ class Gates:
         """
         self._clock = clock
         self._seconds = seconds
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._closed: OrderedDict[Gate, None] = OrderedDict()
         self._writers: dict[Key, Gate] = {}
         # What history holds to be alive, though its writer failed.

@@ -6,11 +6,11 @@ Rule 2: what was made here is closed here; a store that was given is its giver's
 
 import os
 from collections.abc import Callable
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from promptcache.errors import OptionError, StoreError
 from promptcache.receipts.events import Event, StoreFailed
+from promptcache.state.forks import ForkSafeLock
 from promptcache.state.memory import MemoryStore
 from promptcache.state.opening import open_store
 from promptcache.state.stores import Store
@@ -50,7 +50,7 @@ class Holdings:
         self._is_ours = not isinstance(store, Store)
         self._keeper: Keeper | None = None
         self._tell = tell
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
 
     @property
     def given(self) -> Store | None:

@@ -8,8 +8,8 @@ import logging
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from threading import Lock
 
+from promptcache.state.forks import ForkSafeLock
 from promptcache.switch import is_switched_off
 
 __all__ = ["instrument"]
@@ -22,7 +22,7 @@ _INSTRUMENTED: Mapping[str, str] = {
     "openai": "promptcache.providers.openai.instrumented",
 }
 _done: set[str] = set()
-_LOCK = Lock()
+_LOCK = ForkSafeLock()
 
 
 def instrument() -> None:

@@ -8,12 +8,13 @@ import logging
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import isinf
-from threading import Lock
 from typing import Any
 
 from promptcache.limits import Limits
 from promptcache.planning.slots import Rules
 from promptcache.prepared import Prepared
+from promptcache.receipts.visible import plain
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["PlanLog", "note_switched_off", "note_unread"]
 
@@ -40,7 +41,7 @@ class PlanLog:
         """
         self._limits = Limits() if limits is None else limits
         self._logger = logger
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._told: set[tuple[Any, ...]] = set()
 
     def planned(
@@ -85,7 +86,7 @@ class PlanLog:
             "active": active,
         }
         extra = {"prompt_cache_event": "ModelActive", "prompt_cache": fields}
-        self._logger.info("%s: %s", subject, active, extra=extra)
+        self._logger.info("%s: %s", plain(subject), active, extra=extra)
 
     def _active(
         self, prepared: Prepared, rules: Rules, *, is_refused: bool
@@ -143,7 +144,8 @@ class PlanLog:
         parts.extend(plan.notes)
         extra = {"prompt_cache_event": "Planned", "prompt_cache": fields}
         text = ", ".join(parts) or "nothing placed"
-        self._logger.debug("Planned: %s: %s", request.model, text, extra=extra)
+        model = plain(str(request.model))
+        self._logger.debug("Planned: %s: %s", model, plain(text), extra=extra)
 
 
 @lru_cache(maxsize=1)
@@ -177,7 +179,8 @@ def note_unread(
             "prompt_cache_event": "UsageUnread",
             "prompt_cache": {"provider": provider, "model": model, "fields": odd},
         }
-        logger.debug("UsageUnread: %s: %s", model, text, extra=extra)
+        told = (plain(str(model)), plain(text))
+        logger.debug("UsageUnread: %s: %s", *told, extra=extra)
 
 
 def _unread(reported: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

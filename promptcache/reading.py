@@ -6,7 +6,6 @@ Rule 2: reading changes nothing that is learnt, but for what a model was taken f
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from threading import Lock
 from typing import Final, Literal
 
 from promptcache.errors import OptionError
@@ -18,6 +17,7 @@ from promptcache.prepared import Prepared
 from promptcache.prompts.arrangement import Asked, arranged, moved_block
 from promptcache.providers import Facts, Provider, Request
 from promptcache.receipts.events import Event, ModelAssumed
+from promptcache.state.forks import ForkSafeLock
 from promptcache.state.history import History
 from promptcache.state.refusals import Refusals
 from promptcache.state.trails import Trails
@@ -67,7 +67,7 @@ class Reader:
         self._tell = tell
         self._trails = Trails()
         self._refusals = Refusals()
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._assumed: set[str] = set()
 
     def check_ttl(self, ttl: Ttl | None, provider: Provider) -> None:

@@ -4,8 +4,9 @@ Rule 1: who knows a framework tells where its spans are; who writes on them know
 """
 
 from collections.abc import Callable
-from threading import Lock
 from typing import TypeAlias
+
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["SpanFinder", "add_span_finder", "find_span"]
 
@@ -14,7 +15,7 @@ SpanFinder: TypeAlias = Callable[[str | None], object | None]
 None; it is given the framework's own id of the call, where that is known."""
 
 _finders: tuple[SpanFinder, ...] = ()
-_LOCK = Lock()
+_LOCK = ForkSafeLock()
 
 
 def add_span_finder(finder: SpanFinder) -> None:

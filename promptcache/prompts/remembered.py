@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 from secrets import token_bytes
-from threading import Lock
 from typing import TypeAlias
 
 from promptcache.planning.volatile import Kind, Span
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = [
     "HEAD",
@@ -94,7 +94,7 @@ class Given:
             most: How many texts there may be, and how many notes.
         """
         self._most = most
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._kinds: OrderedDict[tuple[str | None, Text], Kind] = OrderedDict()
         self._notes: OrderedDict[tuple[str | None, Group, str], str] = OrderedDict()
         self.version = next(_versions)
@@ -187,7 +187,7 @@ class Readings:
 
     def __init__(self) -> None:
         """Have read nothing yet."""
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._known: OrderedDict[_Key, tuple[tuple[int, ...], Reading]] = OrderedDict()
 
     def __len__(self) -> int:

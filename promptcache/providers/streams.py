@@ -76,15 +76,16 @@ class Watch(ABC):
         """Read an event; one that cannot be read says nothing."""
         try:
             self.read_event(event)
-        except Exception:
-            _LOGGER.debug("An event of a stream could not be read.", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - its words may quote the answer
+            kind = type(error).__name__
+            _LOGGER.debug("An event of a stream could not be read: %s", kind)
 
     def see_whole(self, answer: Any) -> None:
         """Read an answer that came in one piece, and settle."""
         try:
             self.read_whole(answer)
-        except Exception:
-            _LOGGER.debug("An answer could not be read.", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - its words may quote it
+            _LOGGER.debug("An answer could not be read: %s", type(error).__name__)
         self.end()
 
     def begin(self) -> None:

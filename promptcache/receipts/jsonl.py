@@ -4,16 +4,20 @@ Rule 1: a full or missing disk costs lines, never a model call.
 Rule 2: one line is one write to a file opened for appending, so that processes that
 share the file do not mix their lines.
 Rule 3: half a line, wherever it comes from, costs that line only.
+Rule 4: no event loop waits for a disk.
 """
 
+import asyncio
 import logging
 import os
 import stat
-import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import final
 
@@ -21,10 +25,14 @@ from promptcache.interrupts import undisturbed
 from promptcache.receipts import rotation
 from promptcache.receipts.events import Event, Settled
 from promptcache.receipts.lines import to_line
+from promptcache.state.forks import let_go_at_forks
 
 __all__ = ["JsonlReceipts"]
 
 _LOGGER = logging.getLogger("promptcache")
+
+_PAUSE_SECONDS = 1.0
+"""How long a fork waits for a write."""
 
 
 @final
@@ -34,7 +42,8 @@ class JsonlReceipts:
     The file is created with the first receipt, readable by its owner only. If a line
     cannot be written, one warning is logged and the next receipt tries again. Threads
     and processes may share the file, also while it is rotated; if it is moved or
-    removed, the next receipt begins a new one.
+    removed, the next receipt begins a new one. Where an event loop runs, a thread of
+    that writes; `close` returns when all is written.
     """
 
     def __init__(
@@ -62,38 +71,44 @@ class JsonlReceipts:
         """The file that is written."""
         self._max_bytes = max_bytes
         self._keep = keep
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        self._lines: deque[bytes] = deque()
         self._file: FileIO | None = None
         self._identity: tuple[int, int] | None = None
         self._finish: Callable[[], object] = bool
         self._warned = False
         self._torn = False
+        let_go_at_forks(self)
 
     def __call__(self, event: Event) -> None:
         """Append the receipt of an answered request; other events are left alone."""
         if not isinstance(event, Settled):
             return
-        line = to_line(event.receipt)
-        with undisturbed(), self._lock:
-            try:
-                self._append(line)
-            except OSError as error:
-                failure = error
-            else:
-                return
-            warned, self._warned = self._warned, True
-        if not warned:
-            _LOGGER.warning(
-                "Receipts cannot be written to %s (%s); model calls go on, and this "
-                "is not logged again.",
-                self.path,
-                failure,
-            )
+        self._lines.append(to_line(event.receipt))
+        # There is no loop, or one that is closing and takes no more work.
+        with suppress(RuntimeError):
+            asyncio.get_running_loop().run_in_executor(None, self._write)
+            return
+        self._write()
 
     def close(self) -> None:
         """Close the file; a later receipt opens it again."""
+        self._write()
         with undisturbed(), self._lock:
             self._close()
+
+    def pause(self) -> bool:
+        """Stand still before a fork."""
+        return self._lock.acquire(timeout=_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Go on after a fork."""
+        self._lock.release()
+
+    def restart(self) -> None:
+        """Go on in the child of a fork: its parent writes what is not written yet."""
+        self._lock = Lock()
+        self._lines = deque()
 
     def __enter__(self) -> "JsonlReceipts":
         return self
@@ -105,6 +120,26 @@ class JsonlReceipts:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _write(self) -> None:
+        """Write the lines that nobody else is writing, in their order."""
+        failure: OSError | None = None
+        with undisturbed(), self._lock:
+            while self._lines:
+                try:
+                    self._append(self._lines.popleft())
+                except OSError as error:
+                    failure = error
+            if failure is None:
+                return
+            warned, self._warned = self._warned, True
+        if not warned:
+            _LOGGER.warning(
+                "Receipts cannot be written to %s (%s); model calls go on, and this "
+                "is not logged again.",
+                self.path,
+                failure,
+            )
 
     def _append(self, line: bytes) -> None:
         size, limit = self._size(), self._max_bytes

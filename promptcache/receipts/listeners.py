@@ -5,10 +5,10 @@ Rule 2: it is logged once per kind of listener, so that it is neither lost nor a
 """
 
 import logging
-import threading
 from collections.abc import Iterable
 
 from promptcache.receipts.events import Event, Listener
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["Listeners"]
 
@@ -19,7 +19,7 @@ class Listeners:
     """Several listeners that are told as one; safe to use from many threads."""
 
     def __init__(self, listeners: Iterable[Listener] = ()) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._listeners = tuple(listeners)
         self._failed: set[type] = set()
 

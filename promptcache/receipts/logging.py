@@ -1,13 +1,13 @@
 """Events in Python's own logging.
 
 Rule 1: what somebody should look at is said once for each cause, not for each request.
+Rule 2: a record is one line, whatever names hold; its fields are as they are.
 """
 
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict
-from threading import Lock
 from typing import Any
 
 from promptcache.interrupts import undisturbed
@@ -29,8 +29,10 @@ from promptcache.receipts.events import (
     StoreFailed,
     UsageMissing,
 )
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["LoggingListener"]
+from promptcache.receipts.visible import plain
 
 _LOGGER = logging.getLogger("promptcache")
 _LOGGER.addHandler(logging.NullHandler())
@@ -67,7 +69,7 @@ class LoggingListener:
 
     def __init__(self, logger: logging.Logger = _LOGGER) -> None:
         self._logger = logger
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._seen: OrderedDict[tuple[Any, ...], None] = OrderedDict()
 
     def __call__(self, event: Event) -> None:
@@ -79,7 +81,7 @@ class LoggingListener:
         text = str(event.receipt) if isinstance(event, Settled) else _text(fields)
         name = type(event).__name__
         extra = {"prompt_cache_event": name, "prompt_cache": fields}
-        self._logger.log(level, "%s: %s", name, text, extra=extra)
+        self._logger.log(level, "%s: %s", name, plain(text), extra=extra)
 
     def _level(self, event: Event) -> int:
         if isinstance(event, Settled):

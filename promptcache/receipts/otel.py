@@ -8,7 +8,6 @@ Rule 3: metrics have providers, models and causes, of which there are few; no na
 from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import Context
-from threading import Lock
 from typing import Any, cast, final
 
 try:
@@ -23,6 +22,7 @@ from promptcache.call import current_run_id
 from promptcache.receipts import attributes
 from promptcache.receipts.events import CacheCreated, CacheEnded, Event, Settled
 from promptcache.receipts.receipt import Receipt
+from promptcache.state.forks import ForkSafeLock
 from promptcache.tracing import find_span
 
 __all__ = ["OpenTelemetryListener"]
@@ -62,7 +62,7 @@ class OpenTelemetryListener:
         self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
         self._meters = _Meters(metrics.get_meter(_SCOPE, meter_provider=meter_provider))
         self._with_identity = with_identity
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._sums: OrderedDict[tuple[int, int], Receipt] = OrderedDict()
 
     def __call__(self, event: Event) -> None:

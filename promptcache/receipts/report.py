@@ -4,7 +4,6 @@ Rule 1: memory is bounded, whatever arrives.
 Rule 2: counting a receipt takes microseconds, as a model call waits for it.
 """
 
-import threading
 from typing import Any
 
 from promptcache.interrupts import undisturbed
@@ -13,6 +12,7 @@ from promptcache.receipts.advice import Advice
 from promptcache.receipts.entry import Entry
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.rows import MODEL, Rows
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["Report"]
 
@@ -29,7 +29,7 @@ class Report:
         Args:
             by: What the rows are, such as `agent`; it is the heading of their names.
         """
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._rows = Rows(by)
 
     @property

@@ -4,9 +4,9 @@ Rule 1: it holds digests and the provider's own ids, and a bounded number of the
 """
 
 from collections import OrderedDict
-from threading import Lock
 
 from promptcache.outline import Outline
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["Answers"]
 
@@ -18,7 +18,7 @@ class Answers:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._ids: OrderedDict[bytes | tuple[str | None, str], str] = OrderedDict()
 
     def note(

@@ -7,10 +7,14 @@ later. A lock that another thread holds at the fork stays locked in the child fo
 
 import os
 from threading import Lock
+from types import TracebackType
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["Pausable", "let_go_at_forks"]
+__all__ = ["ForkSafeLock", "Pausable", "let_go_at_forks"]
+
+_PAUSE_SECONDS = 1.0
+"""How long a fork waits for a lock; who holds it longer than that is stuck."""
 
 
 class Pausable(Protocol):
@@ -74,3 +78,36 @@ _forks = _Forks()
 def let_go_at_forks(thing: Pausable) -> None:
     """Pause a thing around every fork of this process, for as long as it lives."""
     _forks.add(thing)
+
+
+class ForkSafeLock:
+    """A lock for a `with` that is open in the child of a fork, whoever held it."""
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        let_go_at_forks(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def pause(self) -> bool:
+        """Wait for who holds it, so that the child finds nothing half done."""
+        return self._lock.acquire(timeout=_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Go on after a fork."""
+        self._lock.release()
+
+    def restart(self) -> None:
+        """Be open in the child of a fork."""
+        self._lock = Lock()

@@ -7,7 +7,8 @@ Rule 2: never more keys than conversations: one of them stays under one key.
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from threading import Lock
+
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["Rates"]
 
@@ -37,7 +38,7 @@ class Rates:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._rates: OrderedDict[bytes, _Rate] = OrderedDict()
 
     def shards(

@@ -3,7 +3,7 @@
 Rule 1: a bounded number of them, of names that the caller uses.
 """
 
-from threading import Lock
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["REFUSED_SECONDS", "Refusals"]
 
@@ -18,7 +18,7 @@ class Refusals:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._until: dict[tuple[str, str, str], float] = {}
 
     def note(self, key: tuple[str, str, str], *, now: float) -> None:

@@ -4,9 +4,9 @@ Rule 1: it holds digests, sizes and the provider's own ids, and a bounded number
 """
 
 from collections import OrderedDict
-from threading import Lock
 
 from promptcache.outline import Trail
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["Trails"]
 
@@ -18,7 +18,7 @@ class Trails:
 
     def __init__(self) -> None:
         """Start with none."""
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._trails: OrderedDict[tuple[str | None, str], Trail] = OrderedDict()
 
     def note(self, tenant: str | None, answer: str, trail: Trail) -> None:

@@ -10,7 +10,6 @@ import copy
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anthropic
@@ -23,6 +22,7 @@ from promptcache.providers.anthropic.pings import can_repeat
 from promptcache.providers.anthropic.repeats import Repeat, loop_of
 from promptcache.providers.anthropic.streams import MessageWatch
 from promptcache.providers.streams import settle_body, watch_stream
+from promptcache.state.forks import ForkSafeLock
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -108,7 +108,7 @@ class Seam(_Middleware):  # type: ignore[misc]
         """
         self.cache = cache
         self._host = host
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._waiting: OrderedDict[str, tuple[float, Prepared]] = OrderedDict()
 
     def handle(self, request: Any, call_next: Any) -> Any:
@@ -142,6 +142,7 @@ class Seam(_Middleware):  # type: ignore[misc]
         except Exception:
             self._keep(request, prepared)
             raise
+        yield from self.cache.loading.end()
         if not response.http_response.is_success:
             prepared.fail()
             if _may_be_retried(response):

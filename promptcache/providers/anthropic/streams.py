@@ -51,7 +51,7 @@ class MessageWatch(Watch):
             self.told.id = _text(getattr(event.message, "id", None))
             self.told.model = _text(getattr(event.message, "model", None))
             told = getattr(event.message, "diagnostics", None)
-            self.told.diagnosis = getattr(told, "model_dump", lambda: told)()
+            self.told.diagnosis = _plain(told)
             self._note_usage(event.message)
         elif kind == "message_delta":
             self._note_usage(event)
@@ -73,12 +73,17 @@ class MessageWatch(Watch):
             self.told.tier = read_tier(usage)
 
     def _note_usage(self, holder: Any) -> None:
-        usage = getattr(holder, "usage", None)
-        if usage is not None:
-            reported = usage.model_dump(exclude_unset=True)
+        reported = _plain(getattr(holder, "usage", None))
+        if isinstance(reported, dict):
             merged = merge_usage(self.told.usage or {}, reported)
             self.told.usage = merged or None
             self.told.tier = read_tier(merged)
+
+
+def _plain(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    # What an odd server sent is no matter to warn the caller of.
+    return value if dump is None else dump(exclude_unset=True, warnings=False)
 
 
 def _text(value: object) -> str | None:

@@ -30,6 +30,7 @@ from promptcache.providers.gemini.tending import Tended, Tending
 from promptcache.providers.gemini.terms import terms_of
 from promptcache.receipts.events import CacheLost
 from promptcache.receipts.receipt import Receipt
+from promptcache.state.forks import let_go_at_forks
 from promptcache.state.stores import Handle
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ _HOUR = 3600.0
 _START_SECONDS = 1.0
 """How long the first request waits for the store."""
 
+_PAUSE_SECONDS = 1.0
 _MAX_ACCOUNTS = 1_000
 
 
@@ -81,6 +83,7 @@ class Keeper:
         self._swept: set[str] = set()
         self._holds = Holds(cache.store, clock=cache.clock, tell=cache.tell)
         self._has_started = False
+        let_go_at_forks(self)
 
     def place(self, prepared: "Prepared", remote: Remote) -> Flow[None]:
         """Have a request name the longest prefix that is in a cached content.
@@ -98,6 +101,11 @@ class Keeper:
             has_documents = self._residing.place(placed)
             placed.told.append(self._settled)
             if has_documents:
+                return
+            if not self.handles.has_secret:
+                # Its tick reads it; a store that is slow or gone holds no request up.
+                self._background.watch()
+                prepared.notes.append("no cached content: the store was not read yet")
                 return
             self._name_longest(placed)
             wish = self._wish(placed)
@@ -185,6 +193,19 @@ class Keeper:
         self.handles.close(delete=True)
         for remote in self._remotes:
             remote.close()
+
+    def pause(self) -> bool:
+        """Stand still before a fork."""
+        return self._lock.acquire(timeout=_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Go on after a fork."""
+        self._lock.release()
+
+    def restart(self) -> None:
+        """Go on in the child of a fork: its parent creates what it was asked for."""
+        self._lock = Lock()
+        self._wanted = set()
 
     def _start(self) -> None:
         """Read the store once, aside; the first request waits a little for that."""

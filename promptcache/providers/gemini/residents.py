@@ -11,13 +11,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from threading import Lock
 from typing import Any, get_args
 
 from promptcache.errors import OptionError
 from promptcache.interrupts import undisturbed
 from promptcache.outline import BYTES_PER_TOKEN, DIGEST_BYTES
 from promptcache.providers.gemini.residency import HOT_TOKENS, Residents
+from promptcache.state.forks import ForkSafeLock
 
 __all__ = [
     "Document",
@@ -95,7 +95,7 @@ class ResidentDocuments:
             raise OptionError("hot_tokens", hot_tokens, "tokens, 1 or more")
         self.mode = mode
         self.hot_tokens = hot_tokens
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._texts: dict[bytes, Document] = {}
         self._digests: dict[str, bytes] = {}
         self._recent: OrderedDict[bytes, None] = OrderedDict()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from threading import Lock
 from weakref import WeakSet, ref
 
 from promptcache.interrupts import undisturbed
@@ -25,6 +24,7 @@ from promptcache.providers.gemini.residents import Found, ResidentDocuments
 from promptcache.providers.gemini.tending import Tended, Tending
 from promptcache.providers.gemini.terms import Terms
 from promptcache.receipts.receipt import Receipt
+from promptcache.state.forks import ForkSafeLock
 from promptcache.state.stores import Handle
 
 __all__ = ["Residing"]
@@ -70,7 +70,7 @@ class Residing:
         self._creates = create
         self._tending = tending
         self._background = background
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._known: WeakSet[ResidentDocuments] = WeakSet()
         self._accounts: OrderedDict[tuple[object, ...], _Account] = OrderedDict()
 

@@ -170,12 +170,14 @@ class Seam:
     def _whole(self, send: Any, call: "_Call") -> Flow[Any]:
         prepared = yield from self._prepared(call)
         answer = yield from self._sent(send, call, prepared)
+        yield from self.cache.loading.end()
         GenerateWatch(self.cache, prepared).see_whole(answer)
         return answer
 
     def _stream(self, send: Any, made: Any, call: "_Call") -> Flow[Any]:
         prepared = yield from self._prepared(call)
         chunks = yield from self._sent(send, call, prepared)
+        yield from self.cache.loading.end()
         return made(chunks, GenerateWatch(self.cache, prepared))
 
     def _begun(self, *arguments: Any) -> Iterator[Any]:

@@ -153,6 +153,7 @@ class Seam:
         call = self._call(client, "generate_content", request, options)
         prepared = yield from self._prepared(call)
         answer = yield from self._sent(call.send, call, prepared)
+        yield from self.cache.loading.end()
         LegacyWatch(self.cache, prepared).see_whole(answer)
         return answer
 
@@ -171,6 +172,7 @@ class Seam:
         prepared = yield from self._prepared(call)
         begin = partial(_async_begun, call.send)
         chunks = yield from self._sent(begin, call, prepared)
+        yield from self.cache.loading.end()
         return AsyncEvents(chunks, LegacyWatch(self.cache, prepared))
 
     def _prepared(self, call: "_Call") -> Flow["Prepared"]:

@@ -29,6 +29,7 @@ from promptcache.providers.streams import Watch
 
 if TYPE_CHECKING:
     from promptcache.cache import PromptCache
+    from promptcache.loading import Loading
     from promptcache.prepared import Prepared
 
 __all__ = ["TESTED", "Seam", "attach", "check", "is_attached", "is_for_us"]
@@ -145,9 +146,16 @@ class Seam:
             deployment=getattr(self._client, "_azure_deployment", None),
         )
         prepared = yield from self.cache.turns.prepare(request, self.cache.prepare)
-        arrival = _Arrival(watch(self.cache, prepared), prepared, options.post_parser)
+        arrival = _Arrival(
+            watch(self.cache, prepared),
+            prepared,
+            options.post_parser,
+            self.cache.loading,
+        )
         with prepared.on_its_way():
             answer = yield from self._answer(send, options, arrival)
+        yield from self.cache.loading.end()
+        arrival.settle_early()
         if not arrival.has_come:
             settle_response(answer, arrival.watch)
         return answer
@@ -182,19 +190,31 @@ class _Arrival:
     It travels in the options of the request, whose own `post_parser` it goes before.
     """
 
-    def __init__(self, watch: Watch, prepared: "Prepared", given: Any) -> None:
+    def __init__(
+        self, watch: Watch, prepared: "Prepared", given: Any, loading: "Loading"
+    ) -> None:
         self.watch = watch
         self.prepared = prepared
         self.has_come = False
         self._given = given
+        self._loading = loading
+        self._early: list[Any] = []
 
     def __call__(self, made: Any) -> Any:
         self.has_come = True
         if isinstance(made, (openai.Stream, openai.AsyncStream)):
             settle_stream(made, self.watch)
+        elif self._loading.is_awaited:
+            self._early.append(made)
         else:
             self.watch.see_whole(made)
         return self._given(made) if callable(self._given) else made
+
+    def settle_early(self) -> None:
+        """Settle what came before its price could be known."""
+        for made in self._early:
+            self.watch.see_whole(made)
+        self._early.clear()
 
 
 def is_for_us(options: Any) -> bool:

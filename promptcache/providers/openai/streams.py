@@ -164,7 +164,8 @@ def _field(holder: Any, name: str) -> Any:
 
 def _plain(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
-    return value if dump is None else dump(exclude_unset=True)
+    # What an odd server sent is no matter to warn the caller of.
+    return value if dump is None else dump(exclude_unset=True, warnings=False)
 
 
 def _text(value: object) -> str | None:

@@ -46,7 +46,8 @@ class Backoffs:
 
     def known(self, key: bytes) -> bool:
         """Tell whether this process knows of one that is not over; no I/O."""
-        return self._until.get(key, 0.0) > self._clock.now()
+        # A clock that was set back must not make this longer.
+        return 0.0 < self._until.get(key, 0.0) - self._clock.now() <= _DAY
 
     def holds(self, key: bytes, model_key: bytes) -> bool:
         """Tell whether the store has one, which is known from then on.
@@ -108,7 +109,8 @@ class Backoffs:
     def _remember(self, key: bytes, until: float) -> None:
         with undisturbed(), self._lock:
             _make_room(self._until)
-            self._until[key] = max(until, self._until.get(key, 0.0))
+            known = self._until.get(key, 0.0)
+            self._until[key] = max(until, known) if self.known(key) else until
 
 
 def _make_room(known: dict[bytes, float] | dict[tuple[str, str], int]) -> None:

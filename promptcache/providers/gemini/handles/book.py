@@ -88,8 +88,13 @@ class Handles:
         """The id of this process; 8 hexadecimal digits, others after a fork."""
         return self._shelf.owner
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether `key` needs no I/O, and can tell one."""
+        return self._keys.is_read
+
     def key(self, scope: str, digest: bytes) -> bytes:
-        """Return the key of a prefix; the first call may read the store's secret.
+        """Return the key of a prefix; may read the store, see `has_secret`.
 
         Args:
             scope: Where it is at the provider.
@@ -225,7 +230,7 @@ class Handles:
     def refresh(self) -> None:
         """Tell the store what is noted, and know what it has; tell what has ended.
 
-        After the first one `key` needs no I/O.
+        After the first one that succeeds `key` needs no I/O.
         """
         with self._teller.store_may_fail("sharing handles"):
             self._keys.read()

@@ -4,12 +4,12 @@ Rule 1: where the store fails, others are taken to hold it: nothing is deleted t
 """
 
 from collections.abc import Callable
-from threading import Lock
 
 from promptcache.clock import Clock
 from promptcache.errors import StoreError
 from promptcache.interrupts import undisturbed
 from promptcache.receipts.events import Event, StoreFailed
+from promptcache.state.forks import ForkSafeLock
 from promptcache.state.stores import Handle, Store
 
 __all__ = ["Holds"]
@@ -28,7 +28,7 @@ class Holds:
         self._store = store
         self._clock = clock
         self._tell = tell
-        self._lock = Lock()
+        self._lock = ForkSafeLock()
         self._here: dict[str, int] = {}
 
     def add(self, handle: Handle) -> None:

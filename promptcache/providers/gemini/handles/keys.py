@@ -34,6 +34,11 @@ class Keys:
         self._secret = secret
         self._failure: tuple[float, StoreError] | None = None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether the secret is in memory."""
+        return self._secret is not None
+
     def read(self) -> bytes:
         """Return the secret; once it was read, this needs no I/O.
 
@@ -43,7 +48,8 @@ class Keys:
         if self._secret is not None:
             return self._secret
         now, failure = self._clock.now(), self._failure
-        if failure is not None and now < failure[0] + _PAUSE_SECONDS:
+        # A clock that was set back must not make this longer.
+        if failure is not None and 0 <= now - failure[0] < _PAUSE_SECONDS:
             raise StoreError(failure[1].where, failure[1].why)
         try:
             self._secret = self._store.secret()

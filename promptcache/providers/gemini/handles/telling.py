@@ -55,7 +55,8 @@ class Teller:
     def _seldom(self, kind: str, event: Event, seconds: float) -> None:
         now = self._clock.now()
         with undisturbed(), self._lock:
-            if kind in self._told and now < self._told[kind] + seconds:
+            # A clock that was set back must not make this longer.
+            if kind in self._told and 0 <= now - self._told[kind] < seconds:
                 return
             self._told[kind] = now
         self.tell(event)

@@ -25,6 +25,7 @@ from promptcache.providers.gemini.standing import Deed, Row, compared
 from promptcache.providers.gemini.sweep import Sweeper
 from promptcache.state.opening import open_store
 from promptcache.state.stores import Store
+from promptcache.terminal import say
 from promptcache.ttl import read_seconds
 
 __all__ = ["caches"]
@@ -120,7 +121,7 @@ def show(
         else:
             _print_table(rows, desk)
         if failure is not None:
-            typer.echo(f"Only what the store has is shown. {failure}", err=True)
+            say(f"Only what the store has is shown. {failure}", err=True)
             raise typer.Exit(failure.code)
 
 
@@ -151,14 +152,14 @@ def extend(
         now = desk.clock.now()
         if row.expires_at >= now + seconds:
             until = moment(row.expires_at, at=now)
-            typer.echo(f"{row.name} lives until {until} anyway.")
+            say(f"{row.name} lives until {until} anyway.")
             return
         held = sweeper.extend(row, seconds=seconds)
         if held is None:
             _stop(f"A worker is at {row.name}; try again.")
         usd = money(row.usd_per_hour(at=now, facts=desk.facts))
         until = moment(held.expires_at, at=now)
-        typer.echo(f"{row.name} lives until {until} and costs {usd} an hour.")
+        say(f"{row.name} lives until {until} and costs {usd} an hour.")
 
 
 @caches.command()
@@ -174,7 +175,7 @@ def delete(name: Name, *, force: Force = False, store: StoreUrl = "sqlite://") -
         if not sweeper.delete(row):
             _stop(f"A worker is at {row.name}; try again.")
         was = "was gone already" if row.held is None else "is deleted"
-        typer.echo(f"{row.name} {was}.")
+        say(f"{row.name} {was}.")
 
 
 @caches.command()
@@ -196,7 +197,7 @@ def sweep(
         names = [row.name for row in strange]
         if dry_run:
             for deed in sweeper.planned(foreign=names):
-                typer.echo(f"would {_DEEDS[deed.what]} {deed.name}: {deed.why}")
+                say(f"would {_DEEDS[deed.what]} {deed.name}: {deed.why}")
             return
         if strange and not yes:
             _confirm(strange)
@@ -301,22 +302,22 @@ def _foreign(rows: Iterable[Row]) -> list[Row]:
 
 def _confirm(foreign: Sequence[Row]) -> None:
     for row in foreign:
-        typer.echo(f"{row.name} was made by {row.owner} of another fleet.")
+        say(f"{row.name} was made by {row.owner} of another fleet.")
     typer.confirm(f"Delete {len(foreign)} of other fleets?", abort=True)
 
 
 def _print_deeds(deeds: Sequence[Deed]) -> None:
     for deed in deeds:
-        typer.echo(f"{deed.what} {deed.name}: {deed.why}", err=deed.what == "failed")
+        say(f"{deed.what} {deed.name}: {deed.why}", err=deed.what == "failed")
     if not deeds:
-        typer.echo("Nothing to sweep.")
+        say("Nothing to sweep.")
     if any(deed.what == "failed" for deed in deeds):
         raise typer.Exit(1)
 
 
 def _print_table(rows: Sequence[Row], desk: _Desk) -> None:
     if not rows:
-        typer.echo("There are no cached contents.")
+        say("There are no cached contents.")
         return
     console = Console()
     if not console.is_terminal:
@@ -324,9 +325,9 @@ def _print_table(rows: Sequence[Row], desk: _Desk) -> None:
     console.print(desk.shown(rows).table())
     orphans = sum(row.state == "orphan" for row in rows)
     if orphans:
-        typer.echo(f"Orphans: {orphans}; `promptcache caches sweep` settles them.")
+        say(f"Orphans: {orphans}; `promptcache caches sweep` settles them.")
 
 
 def _stop(sentence: str, *, code: int = 1) -> NoReturn:
-    typer.echo(sentence, err=True)
+    say(sentence, err=True)
     raise typer.Exit(code)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from promptcache.providers.gemini.standing import Row
+from promptcache.receipts.visible import plain, plain_lines
 
 __all__ = ["Shown", "moment", "money", "short"]
 
@@ -51,12 +52,13 @@ class Shown:
                 head, justify="left" if is_text else "right", overflow="fold"
             )
         for row, usd in self._rows:
-            table.add_row(*map(Text, self._cells(row, usd)), end_section=True)
+            cells = map(plain_lines, self._cells(row, usd))
+            table.add_row(*map(Text, cells), end_section=True)
         table.add_row(*map(Text, self._total()))
         return table
 
     def _cells(self, row: Row, usd: float | None) -> Iterator[str]:
-        yield f"{short(row.name)}\n{row.state}, {row.model}"
+        yield f"{plain(short(row.name))}\n{row.state}, {plain(row.model)}"
         yield _count(row.tokens)
         left = f" ({_length(row.expires_at - self._at)})"
         since = f"since {moment(row.created_at, at=self._at)}"

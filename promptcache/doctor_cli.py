@@ -6,6 +6,7 @@ import orjson
 import typer
 
 from promptcache.doctor import Finding, findings
+from promptcache.terminal import say
 
 __all__ = ["doctor"]
 
@@ -29,7 +30,7 @@ def doctor(
         found = orjson.dumps([row.as_dict() for row in rows], option=_INDENT)
         typer.echo(found)
     else:
-        typer.echo("\n".join(_lines(rows)))
+        say("\n".join(_lines(rows)))
     if any(row.state == "inactive" for row in rows):
         raise typer.Exit(1)
 

@@ -152,6 +152,7 @@ THIRD_PARTY = {
     "promptcache.receipts.prices": {"genai_prices"},
     "promptcache.receipts.table": {"rich"},
     "promptcache.state.redis": {"redis"},
+    "promptcache.terminal": {"typer"},
     "promptcache.testing": {"hypothesis", "pytest"},
 }
 MAX_LINES = 400

@@ -7,6 +7,7 @@ import typer
 
 from promptcache.analysis.estimate import estimate as estimated
 from promptcache.errors import OptionError
+from promptcache.terminal import say
 
 __all__ = ["estimate"]
 
@@ -51,12 +52,12 @@ def estimate(
             provider=provider,
         )
     except OptionError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(_USAGE) from None
     if as_json:
         typer.echo(orjson.dumps([found.as_dict()], option=orjson.OPT_INDENT_2))
     else:
-        typer.echo(str(found))
+        say(str(found))
 
 
 def _gap(every: str | None) -> str | float | None:

@@ -20,6 +20,7 @@ from promptcache.demo.errors import DemoError
 from promptcache.demo.run import Case, Framework, Row
 from promptcache.emulator import Emulator, GeminiSettings
 from promptcache.receipts.prices import GenaiPrices
+from promptcache.terminal import say
 
 __all__ = ["demo"]
 
@@ -75,7 +76,7 @@ def demo(
     failure = None
     try:
         if not as_json:
-            typer.echo(f"{table.introduction()}\n")
+            say(f"{table.introduction()}\n")
         # Not `extend`: the rows before a failure are worth showing.
         for row in _live(model, limit_usd) if live else _emulated(model):
             rows.append(row)  # noqa: PERF402
@@ -84,7 +85,7 @@ def demo(
     if as_json:
         typer.echo(orjson.dumps([asdict(row) for row in rows], option=INDENT))
     elif rows:
-        typer.echo("\n".join(table.lines(rows, live=live, speed=SPEED)))
+        say("\n".join(table.lines(rows, live=live, speed=SPEED)))
     if failure is not None:
         _stop(failure)
 
@@ -127,7 +128,7 @@ def _live(model: str | None, limit_usd: float) -> Iterator[Row]:
     budget = Budget(limit_usd=limit_usd)
     cases = _cases(wanted)
     highest = sum(budget.highest_cost(case.model, case.workload) for case in cases)
-    typer.echo(
+    say(
         f"This costs at most ${highest:.2f}, as estimated for all runs "
         f"with nothing read, and stops before it passes ${limit_usd:.2f}.",
         err=True,
@@ -177,5 +178,5 @@ def _has(package: str | None) -> bool:
 
 
 def _stop(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
+    say(sentence, err=True)
     raise typer.Exit(1)

@@ -13,6 +13,7 @@ from promptcache.emulator import Emulator, OpenAISettings, Settings
 from promptcache.errors import OptionError
 from promptcache.providers.anthropic.facts import LOOKBACK
 from promptcache.providers.openai.facts import LATEST_BREAKPOINTS, REQUESTS_PER_MINUTE
+from promptcache.terminal import say
 
 __all__ = ["emulate"]
 
@@ -72,10 +73,10 @@ def emulate(  # each is an option of the command
     except OptionError as error:
         raise typer.BadParameter(str(error)) from error
     with _stop_signal() as stopped, emulator:
-        typer.echo(f"The emulator listens on {emulator.url}; stop it with Ctrl+C.")
-        typer.echo(f"ANTHROPIC_BASE_URL={emulator.url}")
-        typer.echo(f"OPENAI_BASE_URL={emulator.url}/v1")
-        typer.echo(f"GOOGLE_GEMINI_BASE_URL={emulator.url}")
+        say(f"The emulator listens on {emulator.url}; stop it with Ctrl+C.")
+        say(f"ANTHROPIC_BASE_URL={emulator.url}")
+        say(f"OPENAI_BASE_URL={emulator.url}/v1")
+        say(f"GOOGLE_GEMINI_BASE_URL={emulator.url}")
         if ready_file is not None:
             ready_file.write_text(emulator.url, encoding="utf-8")
         stopped.wait()

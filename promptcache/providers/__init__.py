@@ -281,14 +281,20 @@ def check_facts(facts: Facts) -> None:
     Raises:
         OptionError: A row has a field that is not known, or names no host.
     """
+    names: tuple[ProviderName, ...] = get_args(ProviderName)
     for name in facts:
         errors: list[OptionError] = []
-        for provider in get_args(ProviderName):
+        for provider in map(provider_named, names):
             try:
-                provider_named(provider).rules(name, name, facts)
+                provider.rules(name, name, facts)
             except OptionError as error:
                 errors.append(error)
-        if len(errors) == len(get_args(ProviderName)):
+                _, is_its_own = provider.rules(name, name, None)
+                if is_its_own:
+                    # Else its requests would fail to be planned, each of them.
+                    said = {name: dict(facts[name])}
+                    raise OptionError("facts", said, error.allowed) from error
+        if len(errors) == len(names):
             allowed = "; or ".join(error.allowed for error in errors)
             raise OptionError("facts", {name: dict(facts[name])}, allowed)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from promptcache.receipts import metadata as flat
 from promptcache.receipts.miss import Miss
 from promptcache.receipts.usage import Usage
+from promptcache.receipts.visible import plain
 
 __all__ = ["Credit", "Receipt"]
 
@@ -91,7 +92,7 @@ class Receipt:
         if self.first_token_s is not None:
             parts.append(f"first token after {self.first_token_s:.2f} s")
         parts.extend(f"missed: {miss}" for miss in self.misses)
-        return "; ".join(parts)
+        return plain("; ".join(parts))
 
     def __add__(self, other: object) -> "Receipt":
         """Return one receipt for both; an identity that differs becomes `None`."""

@@ -12,13 +12,13 @@ from typing import Any
 from promptcache.receipts.advice import Advice
 from promptcache.receipts.entry import LONGER, MONEY
 from promptcache.receipts.sums import STORED
+from promptcache.receipts.visible import plain
 
 __all__ = [
     "WHOSE",
     "cause_lines",
     "dollars",
     "html",
-    "plain",
     "rich_view",
     "short",
     "split_line",
@@ -104,7 +104,8 @@ def rich_view(table: Table, advice: Sequence[Advice]) -> object:
         caption=_NOTE, caption_justify="left", box=None, padding=(0, 1, 0, 0)
     )
     for number, name in enumerate(head):
-        view.add_column(name, justify="right" if number else "left")
+        # A heading that is a string would be read as markup.
+        view.add_column(Text(name), justify="right" if number else "left")
     for cells in rows:
         view.add_row(*map(Text, cells))
     below = [Text(paragraph) for paragraph, _ in _paragraphs(table, advice)]
@@ -159,13 +160,6 @@ def dollars(usd: float) -> str:
     if size < 1000:  # noqa: PLR2004 - above, cents do not matter
         return f"{sign}${size:.{4 if size < 1 else 2}f}"
     return f"{sign}${short(size)}"
-
-
-def plain(name: str) -> str:
-    """Return a name on one line, without what would steer a terminal."""
-    if name.isprintable():
-        return name
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
 
 
 def _paragraphs(table: Table, advice: Sequence[Advice]) -> Iterator[tuple[str, str]]:

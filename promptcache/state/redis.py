@@ -1,8 +1,8 @@
 """A store in Redis, shared by the workers of many machines."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
-from json import dumps, loads
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +20,16 @@ from promptcache.state.bounds import (
     check_text,
     check_time,
     check_usd,
+)
+from promptcache.state.redis_records import (
+    NOT_OURS,
+    counted,
+    handle_of,
+    mark_of,
+    or_dash,
+    packed,
+    text_of,
+    use_of,
 )
 from promptcache.state.stores import Backoff, Handle, Lease, check_lease
 
@@ -52,7 +62,8 @@ _HANDLES = ("handles:until", "handles", "handles:uses")
 _BACKOFFS = ("backoffs:until", "backoffs")
 
 _ALLOWED = "a redis:// or rediss:// URL, or a client that is not asynchronous"
-_FAILURES = (RedisError, RedisClusterException, OSError)
+_FAILURES = (RedisError, RedisClusterException, OSError, UnicodeDecodeError)
+"""What a client raises; the last one has its client read text where there is none."""
 
 
 class RedisStore:
@@ -101,7 +112,7 @@ class RedisStore:
         name = self._name("secret")
         try:
             self._client.set(name, token_hex(SECRET_BYTES), nx=True)
-            secret = bytes.fromhex(_text(self._client.get(name) or ""))
+            secret = bytes.fromhex(text_of(self._client.get(name) or ""))
         except (*_FAILURES, ValueError) as error:
             raise StoreError(self._where, str(error)) from error
         if len(secret) != SECRET_BYTES:
@@ -129,12 +140,12 @@ class RedisStore:
             "PUT_HANDLE",
             (*_LEASES, *_HANDLES),
             handle.key.hex(),
-            _mark(lease),
+            mark_of(lease),
             repr(now - LATE_SECONDS),
             repr(now),
             handle.name,
-            _packed(handle),
-            f"{handle.uses} {_or_dash(handle.used_at)} {_or_dash(handle.saved_usd)}",
+            packed(handle),
+            use_of(handle),
             repr(handle.expires_at),
             self._max_records,
             _milliseconds(handle.expires_at - now),
@@ -151,7 +162,7 @@ class RedisStore:
             handle.key.hex(),
             repr(now),
             handle.name,
-            _or_dash(saved_usd),
+            or_dash(saved_usd),
         )
         return bool(done)
 
@@ -189,7 +200,7 @@ class RedisStore:
             "RENEW",
             _LEASES,
             lease.key.hex(),
-            _mark(lease),
+            mark_of(lease),
             repr(now - LATE_SECONDS),
             repr(renewed.until),
             self._max_records,
@@ -199,7 +210,7 @@ class RedisStore:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; see `Store.release`."""
-        self._run("RELEASE", _LEASES, lease.key.hex(), _mark(lease))
+        self._run("RELEASE", _LEASES, lease.key.hex(), mark_of(lease))
 
     def backoff(self, key: bytes, *, now: float) -> Backoff | None:
         """Return the back-off of a key, if it is not over."""
@@ -209,7 +220,8 @@ class RedisStore:
         if found is None:
             return None
         until, reason = found
-        return Backoff(key, _text(reason), float(until))
+        with self._reading("back-off"):
+            return Backoff(key, text_of(reason), float(until))
 
     def put_backoff(self, backoff: Backoff, *, now: float) -> None:
         """Store a back-off, unless one with its key ends later."""
@@ -254,10 +266,10 @@ class RedisStore:
         check_counts(namespace, {})
         check_time("now", now)
         rows = self._run("ALIVE", _counts(namespace), repr(now))
-        return {
-            bytes.fromhex(_text(key)): tuple(map(int, _text(sums).split(",")))
-            for key, _, sums in rows
-        }
+        with self._reading("count"):
+            found = dict(counted(key, sums) for key, _, sums in rows)
+            check_counts(namespace, found)
+            return found
 
     def sweep(self, *, now: float) -> int:
         """Free the room of records that have ended; see `Store.sweep`."""
@@ -266,8 +278,10 @@ class RedisStore:
             namespaces = self._client.smembers(self._name("namespaces"))
         except _FAILURES as error:
             raise StoreError(self._where, str(error)) from error
+        with self._reading("namespace"):
+            kinds = [_counts(text_of(it)) for it in namespaces]
         swept = self._sweep(_LEASES, now - LATE_SECONDS)
-        for kind in (_HANDLES, _BACKOFFS, *map(_counts, map(_text, namespaces))):
+        for kind in (_HANDLES, _BACKOFFS, *kinds):
             swept += self._sweep(kind, now)
         return swept
 
@@ -295,26 +309,19 @@ class RedisStore:
             if ended < _AT_ONCE:
                 return swept
 
-    def _handle(self, key: Any, until: Any, packed: Any, use: Any) -> Handle:
+    def _handle(self, *row: Any) -> Handle:
+        with self._reading("handle"):
+            return handle_of(*row)
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        """Take a record that another program has written for an error of the store."""
         try:
-            name, _, rest = _text(packed).partition("\n")
-            model, scope, tokens, created_at, owner = loads(rest)
-            uses, used_at, saved_usd = _text(use).split()
-            return Handle(
-                key=bytes.fromhex(_text(key)),
-                name=name,
-                model=model,
-                scope=scope,
-                tokens=tokens,
-                created_at=created_at,
-                expires_at=float(until),
-                owner=owner,
-                uses=int(uses),
-                used_at=_unless_dash(used_at),
-                saved_usd=_unless_dash(saved_usd),
-            )
-        except (TypeError, ValueError) as error:
-            raise StoreError(self._where, f"a handle is not ours: {error}") from error
+            yield
+        except NOT_OURS as error:
+            # What it holds is not told: nobody knows what it is.
+            kind = type(error).__name__
+            raise StoreError(self._where, f"a {what} is not ours: {kind}") from None
 
 
 def _connected(url: str) -> "redis.Redis":
@@ -329,7 +336,7 @@ def _connected(url: str) -> "redis.Redis":
         # Options of the URL that there are not would else be found at the first use.
         pool = client.connection_pool
         pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RedisError):
         # The error may quote the URL, with its password.
         raise OptionError("store", _address(url), _ALLOWED) from None
     return client
@@ -337,28 +344,14 @@ def _connected(url: str) -> "redis.Redis":
 
 def _address(url: str) -> str:
     """Return a URL without its user, password and options."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{url.partition(':')[0]}://..."
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        # A password with a `/`, `?` or `#` that was not quoted is cut in two.
+        return f"{parts.scheme}://..."
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode()
-
-
-def _packed(handle: Handle) -> str:
-    """Return what of a handle stays as it is, led by its name for the scripts."""
-    rest = (
-        handle.model,
-        handle.scope,
-        handle.tokens,
-        handle.created_at,
-        handle.owner,
-    )
-    return f"{handle.name}\n{dumps(rest)}"
-
-
-def _mark(lease: Lease) -> str:
-    return f"{lease.token} {lease.owner}"
 
 
 def _counts(namespace: str) -> tuple[str, str]:
@@ -377,11 +370,3 @@ def _batches(deltas: Mapping[bytes, tuple[int, ...]]) -> Iterator[list[str]]:
 
 def _milliseconds(seconds: float) -> int:
     return int((max(seconds, 0.0) + _SPARE_SECONDS) * 1000)
-
-
-def _or_dash(number: float | None) -> str:
-    return "-" if number is None else repr(number)
-
-
-def _unless_dash(number: str) -> float | None:
-    return None if number == "-" else float(number)

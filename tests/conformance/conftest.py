@@ -33,7 +33,8 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     """Expect the failures of a suite's stock class, in that class, too.
 
-    Of stock classes no more is run than shows that, unless all is asked for.
+    Of stock classes no more is run than shows that, unless all is asked for; nor of
+    suites that repeat what others have shown.
     """
     kept, left_out = [], []
     for item in items:
@@ -43,7 +44,8 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
         if how and find_spec("aiohttp") is None:
             item.add_marker(LEFT_OPEN)
-        is_wanted = how != "stock" or reason or "usage_metadata" in item.name or ALL
+        is_short = how == "stock" or getattr(item.cls, "repeats", False)
+        is_wanted = not is_short or reason or "usage_metadata" in item.name or ALL
         (kept if is_wanted else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

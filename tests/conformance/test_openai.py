@@ -127,3 +127,23 @@ class TestClassAzure(AzureSuite):
 
 class TestTwinAzure(AzureSuite):
     how = "twin"
+
+
+class AzureResponsesSuite(AzureSuite):
+    """On Responses of a deployment, which take files in a tool's message, too."""
+
+    responses = True
+    repeats = True
+    refused: ClassVar[Mapping[str, str]] = {}
+
+
+class TestStockAzureResponses(AzureResponsesSuite):
+    how = "stock"
+
+
+class TestClassAzureResponses(AzureResponsesSuite):
+    how = "class"
+
+
+class TestTwinAzureResponses(AzureResponsesSuite):
+    how = "twin"

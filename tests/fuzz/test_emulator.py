@@ -4,7 +4,8 @@ import json
 
 import pytest
 from fuzz_payloads import JUNK, mangled, mutated
-from fuzz_talks import WIRES, Exchange, Talk, tool
+from fuzz_talks import Exchange, Talk, tool
+from fuzz_wires import WIRES
 from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st

@@ -2,12 +2,12 @@
 
 import json
 import logging
-import sqlite3
 
 import orjson
 import pytest
 from fuzz_payloads import JUNK, mangled, mutated
-from fuzz_talks import WIRES, Exchange, Talk, tool
+from fuzz_talks import Exchange, Talk, tool
+from fuzz_wires import WIRES
 from fuzzing import fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from promptcache.analysis.replay.replaying import FORMATS, Replay
 from promptcache.analysis.replay.scene import scene_of
 from promptcache.analysis.replay.traces import UnreadableTraceError
 from promptcache.analysis.report.files import ReceiptFiles, UnreadableError
-from promptcache.errors import OptionError, PlanningError, StoreError
+from promptcache.errors import OptionError, PlanningError
 from promptcache.factsfile import read_facts
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
@@ -29,12 +29,8 @@ from promptcache.receipts.lines import to_line
 from promptcache.receipts.miss import Miss
 from promptcache.receipts.receipt import Receipt
 from promptcache.receipts.usage import Usage
-from promptcache.state import probed
-from promptcache.state.sqlite import SqliteStore
-from promptcache.state.stores import Backoff, Handle
 
 EXAMPLES = 60
-NOW = 1_000.0
 
 PROVIDERS = {
     "anthropic": (ANTHROPIC, "anthropic", "claude-sonnet-5-5"),
@@ -262,96 +258,6 @@ def test_explanations(name):
             orjson.dumps(found.as_dicts())
         except (OptionError, PlanningError):
             return
-
-    check()
-
-
-TABLES = ("handles", "leases", "backoffs", "counts", "tokens")
-CELLS = st.one_of(
-    st.none(),
-    st.integers(-(2**63), 2**63 - 1),
-    st.floats(),
-    st.text(max_size=6),
-    st.binary(max_size=20),
-)
-
-
-def filled(path):
-    """Return a store with a record of each kind."""
-    store = SqliteStore(path)
-    lease = store.acquire(b"k" * 16, owner="a", seconds=30, now=NOW)
-    handle = Handle(b"k" * 16, "n", "m", "s", 7, NOW, NOW + 600, "a")
-    assert store.put_handle(handle, lease, now=NOW)
-    store.put_backoff(Backoff(b"k" * 16, "quota", NOW + 100), now=NOW)
-    store.add_counts("n", {b"k" * 16: (1, 2)}, seconds=60, now=NOW)
-    return store
-
-
-def test_records_of_a_store(tmp_path):
-    """A cell that is not ours is an error of the store, or reads as nothing."""
-    store = filled(tmp_path / "state.db")
-    store.close()
-    with sqlite3.connect(tmp_path / "state.db") as connection:
-        columns = [
-            (table, row[1])
-            for table in TABLES
-            for row in connection.execute(f"PRAGMA table_info({table})")
-        ]
-    connection.close()
-    handle = Handle(b"k" * 16, "n", "m", "s", 7, NOW, NOW + 600, "a")
-    calls = [
-        lambda it: it.handle(b"k" * 16, now=NOW),
-        lambda it: it.handles(now=NOW),
-        lambda it: it.note_use(handle, saved_usd=0.5, now=NOW),
-        lambda it: it.acquire(b"k" * 16, owner="b", seconds=9, now=NOW),
-        lambda it: it.backoff(b"k" * 16, now=NOW),
-        lambda it: it.counts("n", now=NOW),
-        lambda it: it.add_counts("n", {b"k" * 16: (1,)}, seconds=9, now=NOW),
-        lambda it: it.drop_handle(handle),
-        lambda it: it.sweep(now=NOW + 9_000),
-    ]
-    numbers = iter(range(10**9))
-
-    @fuzzed(EXAMPLES)
-    @given(column=st.sampled_from(columns), cell=CELLS)
-    def check(column, cell):
-        path = tmp_path / f"state-{next(numbers)}.db"
-        store = filled(path)
-        connection = sqlite3.connect(path)
-        try:
-            with connection:
-                connection.execute(f"UPDATE {column[0]} SET {column[1]} = ?", (cell,))
-        except sqlite3.IntegrityError:
-            return
-        finally:
-            connection.close()
-        for call in calls:
-            try:
-                call(store)
-            except StoreError:
-                continue
-        store.close()
-        for file in path.parent.glob(f"{path.name}*"):
-            file.unlink()
-
-    check()
-
-
-def test_answers_of_a_probe(tmp_path, monkeypatch):
-    """A file that is damaged says nothing."""
-    path = tmp_path / "probed.json"
-    monkeypatch.setattr(probed, "path_of_answers", lambda: path)
-    probed.remember(("anthropic", "claude-sonnet-5-5", "anthropic"), keeps=True, at=1)
-    rows = orjson.loads(path.read_bytes())
-    values = mutated(rows).map(encoded)
-
-    @fuzzed(EXAMPLES)
-    @given(content=values | mangled(orjson.dumps(rows)))
-    def check(content):
-        path.write_bytes(content)
-        for where, keeps in probed.recalled().items():
-            assert all(isinstance(it, str) for it in where)
-            assert isinstance(keeps, bool)
 
     check()
 

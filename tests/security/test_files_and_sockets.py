@@ -1,5 +1,6 @@
 """What listens is for this machine alone, what is written for this user alone."""
 
+import json
 import os
 import re
 import socket
@@ -10,16 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from redis_server import redis_server
 
 from promptcache import JsonlReceipts, PromptCache, SqliteStore
-from promptcache.emulator import Emulator
+from promptcache.emulator import Emulator, Fault
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
-from promptcache.receipts.events import StoreFailed
 from promptcache.state import probed
-from promptcache.state.redis import RedisStore
 
+ROOT = Path(__file__).parents[2]
 LOOPBACK = {"127.0.0.1", "::1"}
 TCP = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 LISTENING = "0A"
@@ -102,6 +101,8 @@ def test_files_are_for_this_user_alone(tmp_path, monkeypatch):
     """What is written of requests is 0600, also where others may usually read."""
     before = os.umask(0)
     try:
+        # Whoever made it, what is ours is in a folder of its own there.
+        (tmp_path / "cache").mkdir(mode=0o700)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         receipts = JsonlReceipts(tmp_path / "receipts.jsonl", max_bytes=300)
         store = SqliteStore(tmp_path / "own" / "state.db")
@@ -126,34 +127,109 @@ def test_files_are_for_this_user_alone(tmp_path, monkeypatch):
 
 
 def modes_in(directory):
-    """Return who may do what with the files in a directory, by their names."""
-    files = [it for it in directory.rglob("*") if it.is_file()]
-    return {it.name: stat.S_IMODE(it.stat().st_mode) for it in files}
+    """Return who may do what with all that is in a directory, by its name."""
+    return {it.name: stat.S_IMODE(it.stat().st_mode) for it in directory.rglob("*")}
 
 
-def test_caches_learn_together_over_tls(tmp_path):
-    """Redis with a certificate and a password: it works, and neither is told."""
-    password = "p@ss/w:rd-canary"
-    events = []
-    with redis_server(tmp_path, password=password, tls=True) as url:
-        stores = [RedisStore(url), RedisStore(url)]
-        caches = [PromptCache(store=it, listeners=[events.append]) for it in stores]
-        for cache in caches:
-            ask(cache, "hello")
-            cache.close()
-        assert stores[0]._client.keys("*")
-        assert [it for it in events if isinstance(it, StoreFailed)] == []
-        wrong = RedisStore(url.replace("canary", "mistake"))
-        stranger = PromptCache(store=wrong, listeners=[events.append])
-        ask(stranger, "hello")
-        stranger.close()
-        for store in (*stores, wrong):
-            store.close()
-    failed = [it for it in events if isinstance(it, StoreFailed)]
+@posix
+def test_a_page_is_for_this_user_alone(tmp_path, monkeypatch):
+    """What is made of receipts is no more open than they are."""
+    pytest.importorskip("typer", reason="the `cli` extra is not installed")
+    from promptcache import cli  # noqa: PLC0415
 
-    assert failed
-    assert "canary" not in repr(events)
-    assert "mistake" not in repr(events)
+    receipts = JsonlReceipts(tmp_path / "receipts.jsonl")
+    cache = PromptCache(listeners=[receipts])
+    ask(cache, "hello")
+    cache.close()
+    receipts.close()
+    page = tmp_path / "page.html"
+    words = ["promptcache", "report", str(receipts.path), "--html", str(page)]
+    monkeypatch.setattr(sys, "argv", words)
+    before = os.umask(0)
+    try:
+        with pytest.raises(SystemExit):
+            cli.main()
+    finally:
+        os.umask(before)
+
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+
+
+# What opens sockets, in a process whose audit hook tells of each.
+WATCHED = """
+import json, sys
+seen = []
+
+def hook(name, arguments):
+    if name in ("socket.bind", "socket.connect", "socket.getaddrinfo"):
+        where = arguments[0] if name == "socket.getaddrinfo" else arguments[1]
+        seen.append([name, where if isinstance(where, str) else list(where)[0]])
+
+sys.addaudithook(hook)
+sys.argv = ["promptcache", *sys.argv[1:]]
+from promptcache.cli import main
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+print("SEEN", json.dumps([code, seen]))
+"""
+COMMANDS = {
+    "probe": [],
+    "report": ["receipts.jsonl"],
+    "explain": ["body.json"],
+}
+"""What is nobody's business but this process's, unless it is told to send."""
+
+
+def watched(directory, *words, **environment):
+    """Return how a command ended, and with whom it wanted to speak."""
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *words],
+        cwd=directory,
+        env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+        input="",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+    _, _, told = done.stdout.rpartition("SEEN ")
+    assert told, done.stderr
+    return json.loads(told)
+
+
+def test_what_is_not_to_send_opens_no_socket(tmp_path):
+    """Nothing is looked up, reached or listened on, also by `probe` without --live."""
+    receipts = JsonlReceipts(tmp_path / "receipts.jsonl")
+    cache = PromptCache(listeners=[receipts])
+    ask(cache, "hello")
+    cache.close()
+    receipts.close()
+    body = {
+        "model": "claude-sonnet-5-5",
+        "messages": [{"role": "user", "content": "a"}],
+    }
+    (tmp_path / "body.json").write_text(json.dumps(body))
+    for name, words in COMMANDS.items():
+        code, seen = watched(tmp_path, name, *words, ANTHROPIC_API_KEY="any")
+        assert code in (0, None), (name, code)
+        # HTTP libraries try whether there is an IPv6 when they are imported.
+        assert [it for it in seen if it != ["socket.bind", "::1"]] == [], name
+
+
+def test_a_live_probe_reaches_its_server_alone(tmp_path):
+    """It listens on nothing and speaks to the server that it was given."""
+    with Emulator() as emulator:
+        words = ["probe", "--live", "--yes", "--base-url", emulator.url]
+        # A key that is refused ends it before it waits.
+        emulator.faults.push(Fault(status=401, message="no key", times=9))
+        _, seen = watched(tmp_path, *words, ANTHROPIC_API_KEY="any")
+
+    assert seen
+    assert {where for _, where in seen} <= LOOPBACK
+    assert any(name == "socket.connect" for name, _ in seen)
 
 
 def ask(cache, text):

@@ -4,6 +4,7 @@ import anthropic
 import openai
 import pytest
 from gemini_sdk import client_of
+from redis_server import redis_server
 
 from promptcache import PromptCache, SqliteStore, options
 from promptcache.emulator import Emulator, GeminiSettings
@@ -23,17 +24,26 @@ def server():
         yield running
 
 
-@pytest.fixture(params=["none", "memory", "sqlite"])
+@pytest.fixture(scope="module")
+def redis_url(tmp_path_factory):
+    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture(params=["none", "memory", "sqlite", "redis"])
 def make(request, emulator, tmp_path):
     """Return a function that makes a worker; all of them have one store."""
     made = []
     shared = MemoryStore()
+    if request.param == "redis":
+        shared = request.getfixturevalue("redis_url")
 
     def cache():
         store = {
             "none": None,
             "memory": shared,
             "sqlite": SqliteStore(tmp_path / "state.db"),
+            "redis": shared,
         }[request.param]
         limits = Limits(usd_per_hour=100.0, live_caches=99)
         made.append(PromptCache(store=store, clock=emulator.clock, limits=limits))
@@ -70,6 +80,45 @@ def test_keys(make, emulator):
 
     assert [len(it) for it in keys.values()] == [1, 1, 1]
     assert len(set.union(*keys.values())) == len(TENANTS)
+
+
+def test_keys_of_frameworks(emulator):
+    """LangChain and LlamaIndex have the keys that the SDK has for the tenant."""
+    chats = pytest.importorskip("langchain_openai", reason="it needs langchain-openai")
+    llms = pytest.importorskip(
+        "llama_index.llms.openai", reason="it needs llama-index-llms-openai"
+    )
+    from llama_index.core.llms import ChatMessage as said  # noqa: N813, PLC0415
+
+    import langchain_promptcache  # noqa: PLC0415
+    import llamaindex_promptcache  # noqa: PLC0415
+
+    url = f"{emulator.url}/v1"
+    cache = PromptCache(clock=emulator.clock)
+    chat = langchain_promptcache.prompt_cached(
+        chats.ChatOpenAI(model="gpt-6.1-sol", base_url=url, api_key="any"), cache
+    )
+    llm = llamaindex_promptcache.prompt_cached(
+        llms.OpenAI(model="gpt-4o", api_base=url, api_key="any"), cache
+    )
+    keys = {}
+    for tenant in TENANTS:
+        metadata = {} if tenant is None else {"prompt_cache_tenant": tenant}
+        chat.invoke([("system", HEAD), ("user", "hello")], {"metadata": metadata})
+        keys.setdefault("langchain", []).append(key_of(emulator))
+        with options(tenant=tenant):
+            llm.chat([said(role="system", content=HEAD), said(content="hello")])
+        keys.setdefault("llamaindex", []).append(key_of(emulator))
+    cache.close()
+
+    for found in keys.values():
+        assert all(found), keys
+        assert len(set(found)) == len(TENANTS)
+
+
+def key_of(emulator):
+    """Return the key of the last request."""
+    return emulator.ledger[-1].body.get("prompt_cache_key")
 
 
 def test_history(make, emulator):

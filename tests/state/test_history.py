@@ -544,6 +544,25 @@ def test_windows_are_those_of_the_provider(requests):
     assert past.way == "short"
 
 
+def test_a_conversation_whose_caller_asks_for_other_lifetimes(requests):
+    """It goes on, and its pace is learned anew within the times that count then."""
+    names = ["a"]
+    known = []
+    for number in range(12):
+        terms = Terms(long="1h" if number // 6 else None)
+        outline = read(*names, system="s")
+        past = requests.history.past(outline, now=requests.now, terms=terms)
+        requests.history.record(outline, Plan(), past, now=requests.now, terms=terms)
+        known.append(past.chances["last"].short.mean)
+        names += [f"answer {number}", f"question {number}"]
+        requests.wait(60)
+
+    assert known[5] > 0.5
+    assert known[6] < known[5]
+    assert known[11] > 0.5
+    assert past.gaps == 10
+
+
 def test_a_fork_while_a_thread_is_at_work():
     """Its child goes on with a lock of its own."""
     history = History()

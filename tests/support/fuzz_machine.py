@@ -4,13 +4,13 @@ The rules of the machine are what a caller can do; what must hold is checked at 
 request that reaches the emulator, by what the emulator has written down.
 """
 
-import json
 from copy import deepcopy
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from fuzz_talks import EMOJI, WIRES, Exchange, Talk, tool
+from fuzz_checks import Checked, Said
+from fuzz_talks import EMOJI, Exchange, Talk, tool
+from fuzz_wires import WIRES
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -21,35 +21,21 @@ from hypothesis.stateful import (
 )
 
 from promptcache import Limits, PromptCache, options
-from promptcache.emulator import Emulator, Fault
+from promptcache.emulator import Fault
 from promptcache.receipts.events import (
     BodyUnreadable,
     PlanningFailed,
-    RetriedUnplanned,
     StoreFailed,
     UsageMissing,
 )
 from promptcache.state.memory import MemoryStore
 
-__all__ = ["CONTENT", "Caller", "counts", "whole_of"]
+__all__ = ["Caller", "counts"]
 
 OURS = (BodyUnreadable, PlanningFailed, StoreFailed, UsageMissing)
-CONTENT = ("systemInstruction", "tools", "toolConfig", "contents")
 NAMES = ("f0", "f1", "f2", "f3")
-DECLARED = "functionDeclarations"
-KEPT = ("prompt_cache_key", "prompt_cache_retention")
 SIZES = st.sampled_from([1, 1, 40, 1500])
 MARKED = st.tuples(st.integers(0, 30), st.integers(0, 6))
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a caller says with one call."""
-
-    ttl: str | None = None
-    enabled: bool | None = None
-    stable_tools: bool | None = None
-    stream: bool = False
 
 
 @st.composite
@@ -64,12 +50,10 @@ def saying(draw: st.DrawFn) -> Said:
     )
 
 
-class Caller(RuleBasedStateMachine):
+class Caller(Checked, RuleBasedStateMachine):
     """Conversations with one API, through its SDK."""
 
     talks = Bundle("talks")
-    emulator: Emulator
-    wire_name: str
     client: Any
     """A client that nobody has attached."""
     counts: dict[str, int]
@@ -83,9 +67,7 @@ class Caller(RuleBasedStateMachine):
         self.number = 0
         self.is_asking_now = False
         self.owners: dict[str, str | None] = {}
-        """Whose a key or a handle was first."""
         self.unplanned: set[str | None] = set()
-        """Models whose provider has refused our fields, and gets none for a day."""
 
     @initialize(
         target=talks,
@@ -123,7 +105,7 @@ class Caller(RuleBasedStateMachine):
         if self.is_asking_now:
             # What has failed there is told already.
             return
-        rows = self._rows()
+        rows = self.rows()
         assert sum(it.usage.input_tokens for it in self.receipts) == sum(
             row.total_input_tokens for row in rows
         )
@@ -338,16 +320,16 @@ class Caller(RuleBasedStateMachine):
         rows = [row for row in self.emulator.ledger[before:] if self.is_asking(row)]
         assert rows, error
         is_off = said.enabled is False or self.cache.policy.name == "off"
-        self._check_attempts(rows, given, is_off=is_off, events=self.events[told:])
-        self._check_content(rows[-1], given, said)
-        self._check_owner(rows[-1], given, talk)
+        self.check_attempts(rows, given, is_off=is_off, events=self.events[told:])
+        self.check_content(rows[-1], given, said)
+        self.check_owner(rows[-1], given, talk)
         if rows[-1].status != 200:
             self.counts["refused"] += 1
             assert error is not None
             assert receipts == []
             return False
         assert error is None, error
-        self._check_receipt(receipts, rows[-1])
+        self.check_receipt(receipts, rows[-1])
         self.counts["answered"] += 1
         self.counts["read"] += rows[-1].cache_read_input_tokens > 0
         self.counts["named"] += "cachedContent" in rows[-1].body
@@ -355,112 +337,15 @@ class Caller(RuleBasedStateMachine):
             talk.answered, talk.kept = answer, len(talk.exchanges)
         return True
 
-    def _check_attempts(
-        self, rows: list[Any], given: Any, *, is_off: bool, events: list[Any]
-    ) -> None:
-        """Only a fault that was ordered, or what the caller did himself, is refused."""
-        retried = (it for it in events if isinstance(it, RetriedUnplanned))
-        self.unplanned |= {it.model for it in retried}
-        last = rows[-1]
-        if is_off:
-            assert len(rows) == 1
-            assert self.shown(last) == self.shown_of(given)
-        field, message = self.wire.refusal
-        # What was sent once more was refused as ordered, and not for its own sake.
-        for row in rows[:-1]:
-            assert row.error == message, (row.error, row.body, given)
-        if last.status == 200:
-            return
-        if last.error == message:
-            # The fault that was ordered meets the caller's own request likewise.
-            assert is_off or f'"{field}"' in json.dumps(given), last.body
-            return
-        for name in KEPT:
-            value = given.get(name)
-            if value is not None and (name in last.error or value in last.error):
-                # It is no marker: what the caller gave is the caller's.
-                assert last.body[name] == value
-                return
-        assert self.shown(last) == self.shown_of(given), (last.error, last.body, given)
-        is_plain = is_off or given.get("model") in self.unplanned
-        assert is_plain, (last.error, last.body)
-
-    def _check_content(self, row: Any, given: Any, said: Said) -> None:
-        sent = self.content(whole_of(self.emulator, row))
-        built = self.content(given)
-        if self.wire_name == "gemini":
-            sent.pop("model", None)
-        if said.stable_tools:
-            sent, built = _in_order(sent), _in_order(built)
-        assert sent == built
-
-    def _check_owner(self, row: Any, given: Any, talk: Talk) -> None:
-        """Keys and handles are one tenant's; what the caller gave is his own."""
-        for name in ("prompt_cache_key", "cachedContent"):
-            value = row.body.get(name)
-            if value is not None and value != given.get(name):
-                assert self.owners.setdefault(value, talk.tenant) == talk.tenant
-
-    def _check_receipt(self, receipts: list[Any], row: Any) -> None:
-        assert len(receipts) == 1
-        usage = receipts[0].usage
-        written = row.cache_creation_input_tokens
-        assert (usage.input_tokens, usage.read_tokens) == (
-            row.total_input_tokens,
-            row.cache_read_input_tokens,
-        )
-        assert (usage.written_tokens or 0) == written
-        assert usage.output_tokens == row.output_tokens
-        self.receipts.append(receipts[0])
-
-    # What differs between the SDKs.
-
     def send(self, client: Any, body: dict[str, Any], *, stream: bool) -> Any:
         """Send a request, and return its id if it can be gone on from."""
         raise NotImplementedError
-
-    def is_asking(self, row: Any) -> bool:
-        """Tell whether a row is a request for an answer."""
-        return row.method == "POST" and "cachedContents" not in row.path
-
-    def content(self, body: Any) -> Any:
-        """Return what a body says beside what it says of caching."""
-        left = ("stream", "stream_options")
-        bare = self.wire.bare(body)
-        return {name: it for name, it in bare.items() if name not in left}
-
-    def shown(self, row: Any) -> Any:
-        """Return a body as it was sent, comparable with what was built."""
-        return self.shown_of(row.body)
-
-    def shown_of(self, body: Any) -> Any:
-        """Return what was built, as it would be sent."""
-        left = ("stream", "stream_options")
-        told = {name: it for name, it in body.items() if name not in left}
-        return self.wire.bare(told) if self.wire_name == "gemini" else told
 
     # What helps.
 
     def _words(self, size: int) -> str:
         self.number += 1
         return f"{self.number} " + "word " * size
-
-    def _rows(self) -> list[Any]:
-        rows = self.emulator.ledger
-        return [row for row in rows if self.is_asking(row) and row.status == 200]
-
-
-def whole_of(emulator: Emulator, row: Any) -> dict[str, Any]:
-    """Return a request with what the cached content holds that it names."""
-    name = row.body.get("cachedContent")
-    if name is None:
-        return dict(row.body)
-    kept = emulator._machine.gemini._contents
-    found = next(it[name] for it in kept.values() if name in it).body
-    rest = {key: it for key, it in row.body.items() if key != "cachedContent"}
-    held = {key: found[key] for key in CONTENT if key in found}
-    contents = [*held.get("contents", ()), *rest.get("contents", ())]
-    return {**rest, **held, "contents": contents}
 
 
 def counts() -> dict[str, int]:
@@ -470,15 +355,3 @@ def counts() -> dict[str, int]:
 
 def _called(talk: Talk) -> bool:
     return any(it.calls for it in talk.exchanges)
-
-
-def _in_order(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a body whose tools stand in one order."""
-    if "tools" not in body:
-        return body
-    tools = [it for one in body["tools"] for it in one.get(DECLARED, [one])]
-    return {**body, "tools": sorted(tools, key=_sorted)}
-
-
-def _sorted(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -44,7 +44,8 @@ def mutated(draw: st.DrawFn, valid: Any, *, most: int = 3) -> Any:
         elif how == "deep":
             holder[key] = _deep(holder[key], draw(st.sampled_from([3, 200])))
         else:
-            holder[key] = draw(JUNK)
+            # What is drawn may be one object each time, and is written to from here on.
+            holder[key] = deepcopy(draw(JUNK))
     return value[0]
 
 

@@ -9,6 +9,7 @@ import typer
 from promptcache.analysis.explain.explaining import explain as explained
 from promptcache.errors import OptionError
 from promptcache.planning.policies import Policy
+from promptcache.terminal import say
 
 __all__ = ["explain"]
 
@@ -59,12 +60,12 @@ def explain(
             text=text,
         )
     except OptionError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(_USAGE) from None
     if as_json:
         typer.echo(orjson.dumps(found.as_dicts(), option=orjson.OPT_INDENT_2))
     else:
-        typer.echo(str(found))
+        say(str(found))
 
 
 def _read(path: Path) -> Any:

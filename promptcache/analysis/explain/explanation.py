@@ -8,6 +8,7 @@ from promptcache.analysis.explain.weighing import Choice, Stretch
 from promptcache.analysis.explain.wording import books_told, told
 from promptcache.planning.reasons import Reason
 from promptcache.planning.ways import Way
+from promptcache.receipts.visible import plain_lines
 from promptcache.ttl import Ttl
 
 __all__ = ["Explained", "Explanation", "Place"]
@@ -150,7 +151,7 @@ class Explanation:
             lines += [*told(row, number, count), ""]
         if count > 1:
             lines += books_told(self.requests[-1])
-        return "\n".join(lines).rstrip()
+        return plain_lines("\n".join(lines)).rstrip()
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return a row for each request, as JSON takes it."""

@@ -18,6 +18,7 @@ from promptcache.clock import SystemClock
 from promptcache.errors import OptionError, StoreError
 from promptcache.receipts.prices import GenaiPrices
 from promptcache.state.probed import remember
+from promptcache.terminal import say
 
 __all__ = ["probe"]
 
@@ -53,19 +54,19 @@ def probe(
     `--live`. The answer is kept in this user's cache directory for later processes.
     """
     if provider != "anthropic":
-        typer.echo(str(OptionError("provider", provider, "anthropic")), err=True)
+        say(str(OptionError("provider", provider, "anthropic")), err=True)
         raise typer.Exit(_USAGE)
     sequence = Sequence(model, token_hex(8))
-    typer.echo("\n".join(_stated(sequence)), err=as_json)
+    say("\n".join(_stated(sequence)), err=as_json)
     if not live:
-        typer.echo("Nothing is sent without --live.", err=as_json)
+        say("Nothing is sent without --live.", err=as_json)
         return
     if not yes:
         typer.confirm("Send them?", abort=True, err=as_json)
     try:
         _ask(sequence, base_url, as_json=as_json)
     except (OptionError, StoreError) as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(_USAGE) from None
 
 
@@ -102,7 +103,7 @@ def _ask(sequence: Sequence, base_url: str | None, *, as_json: bool) -> None:
         row = _row(sequence, finding, kept)
         typer.echo(orjson.dumps([row], option=orjson.OPT_INDENT_2))
     else:
-        typer.echo("\n".join(_told(finding, kept)))
+        say("\n".join(_told(finding, kept)))
 
 
 def _told(finding: Finding, kept: str | None) -> Iterator[str]:

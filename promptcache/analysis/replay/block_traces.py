@@ -36,11 +36,12 @@ def read_claude_code(path: Path) -> Iterator[Session]:
     traces: dict[int, BlockTrace] = {}
     for number, line in enumerate(_sessions(path)):
         try:
-            trace = traces.setdefault(
-                line["block_size"], BlockTrace(line["block_size"])
-            )
+            size = line["block_size"]
+            if type(size) is not int or size <= 0:
+                raise ValueError("block_size")  # noqa: TRY301 - said as the others are
+            trace = traces.setdefault(size, BlockTrace(size))
             yield _CodingSession(line, trace, number).read()
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise UnreadableTraceError(
                 f"Session {number + 1} in {path} is none of a coding agent: {error!r}"
             ) from error
@@ -66,7 +67,7 @@ def read_mooncake(path: Path) -> Iterator[Session]:
                 ]
                 outline = trace.outline(digests, root=b"mooncake")
                 at, total = line["timestamp"] / 1000, line["input_length"]
-            except (KeyError, TypeError) as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
                 raise UnreadableTraceError(
                     f"A line of {file} is no request of a chat service: {error!r}"
                 ) from error

@@ -16,6 +16,7 @@ from promptcache.analysis.replay.scene import scene_of
 from promptcache.analysis.replay.table import table
 from promptcache.analysis.replay.traces import UnreadableTraceError
 from promptcache.errors import OptionError
+from promptcache.terminal import say
 
 __all__ = ["replay"]
 
@@ -110,10 +111,10 @@ def replay(
         )
         rows = replayed.rows()
     except OptionError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(_USAGE) from None
     except UnreadableTraceError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(1) from None
     if as_json:
         figures = [row.as_dict() for row in rows]
@@ -124,4 +125,4 @@ def replay(
             console = Console(width=_WIDTH)
         console.print(table(rows))
     for note in replayed.notes:
-        typer.echo(note, err=True)
+        say(note, err=True)

@@ -149,11 +149,17 @@ def _line(values: Any) -> _Line | None:
         return None
     try:
         at = datetime.fromisoformat(str(values.get("time"))).timestamp()
-    except ValueError:
+    except (OSError, OverflowError, ValueError):
         return None
-    points = values.get("breakpoints") or ()
+    tenant, points = values.get("tenant"), values.get("breakpoints")
+    if not isinstance(points, list):
+        points = []
     return _Line(
-        (values.get("tenant"), str(values.get("model")), str(name)),
+        (
+            None if tenant is None else str(tenant),
+            str(values.get("model")),
+            str(name),
+        ),
         at,
         Billed(total, read, _written(values, written)),
         any(str(it).startswith("tools") for it in points),
@@ -164,7 +170,7 @@ def _written(values: Mapping[str, Any], total: int) -> dict[Ttl, float]:
     """Return what was written by lifetime; what is not told is the shortest one's."""
     lives: tuple[Ttl, ...] = ("30m", "1h", "12h")
     made: dict[Ttl, float] = {
-        life: values.get(f"written_{life}_tokens") or 0 for life in lives
+        life: read_count(values.get(f"written_{life}_tokens")) or 0 for life in lives
     }
     made["5m"] = max(total - sum(made.values()), 0)
     return made

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from promptcache.analysis.replay.running import Row
 
@@ -21,7 +22,7 @@ def table(rows: Sequence[Row]) -> Table:
         known = row.bill is not None and row.optimum is not None
         regret = row.bill - row.optimum if known else None  # type: ignore[operator]
         made.add_row(
-            row.policy,
+            Text(row.policy),
             f"{row.sessions:,}",
             f"{row.requests:,}",
             _figure(row.bill),

@@ -3,6 +3,7 @@
 Rule 1: rows go to standard output, whatever else is to be said to standard error.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,6 +16,7 @@ from promptcache.analysis.report.files import ReceiptFiles, UnreadableError
 from promptcache.analysis.report.page import Told, page
 from promptcache.receipts import table
 from promptcache.receipts.rows import Rows
+from promptcache.terminal import say
 
 __all__ = ["report"]
 
@@ -58,7 +60,7 @@ def report(
     else:
         _print_table(table.rich_view(sums, advice))
     if files.damaged:
-        typer.echo(f"{_lines(files.damaged)} no receipt and left out.", err=True)
+        say(f"{_lines(files.damaged)} no receipt and left out.", err=True)
     if course is not None and html is not None:
         told = Told(path.name, sums, advice, course, files.damaged)
         _write(html, page(told))
@@ -73,10 +75,13 @@ def _print_table(view: object) -> None:
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        # A page that is new is its writer's alone, as the receipts are.
+        descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
     except OSError as error:
         _stop(f"{path} cannot be written: {error.strerror}.")
-    typer.echo(f"The page is in {path}.", err=True)
+    say(f"The page is in {path}.", err=True)
 
 
 def _why_nothing(files: ReceiptFiles) -> str:
@@ -90,5 +95,5 @@ def _lines(number: int) -> str:
 
 
 def _stop(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
+    say(sentence, err=True)
     raise typer.Exit(1)

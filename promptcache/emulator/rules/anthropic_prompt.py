@@ -100,7 +100,8 @@ def _read(
 
 def _closing_frame(body: Mapping[str, Any]) -> int:
     """Measured: a few tokens follow the last block, so `input_tokens` is never 0."""
-    after_assistant = body["messages"][-1].get("role") == "assistant"
+    last = body["messages"][-1:]
+    after_assistant = bool(last) and last[0].get("role") == "assistant"
     return FRAME_AFTER_ASSISTANT if after_assistant else FRAME_AFTER_USER
 
 

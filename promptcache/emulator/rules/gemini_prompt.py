@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from promptcache.emulator.rules.gemini_rejection import bad_value
 from promptcache.emulator.rules.gemini_spelling import Body
 from promptcache.emulator.rules.tokens import (
     BLOCK,
@@ -172,4 +173,8 @@ def _unsigned(value: Any) -> Any:
 
 
 def _sorted(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        # What was read from JSON can only be too deep.
+        raise bad_value("", "its values are nested too deeply") from error

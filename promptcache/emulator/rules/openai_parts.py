@@ -50,11 +50,12 @@ def check_parts(
     Raises:
         OpenAIRejectedError: The provider would refuse the request.
     """
-    for index, tool in enumerate(body.get("tools") or ()):
+    for path, tool in _parts(body.get("tools"), "tools"):
         if BREAKPOINT in tool:
-            raise unknown(f"tools[{index}].{BREAKPOINT}")
-        if BREAKPOINT in (tool.get("function") or {}):
-            raise unknown(f"tools[{index}].function.{BREAKPOINT}")
+            raise unknown(f"{path}.{BREAKPOINT}")
+        declared = tool.get("function")
+        if isinstance(declared, Mapping) and BREAKPOINT in declared:
+            raise unknown(f"{path}.function.{BREAKPOINT}")
     found = _chat(body, settings) if api == "chat" else _responses(body)
     ttls: tuple[str, ...] = RESPONSES_TTLS
     if api == "chat" and not settings.chat_parts_12h:

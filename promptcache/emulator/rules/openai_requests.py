@@ -1,7 +1,7 @@
 """Whether a request would be accepted at all."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -74,7 +74,10 @@ def _check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
     """Refuse messages in an order that a conversation cannot have."""
     waiting: list[str] = []
     for index, message in enumerate(messages):
-        path, role = f"messages[{index}]", message.get("role")
+        path = f"messages[{index}]"
+        if not isinstance(message, Mapping):
+            raise _no_object(path)
+        role = message.get("role")
         if role is None:
             raise missing(f"{path}.role")
         if role not in CHAT_ROLES:
@@ -89,11 +92,20 @@ def _check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
             waiting.remove(message["tool_call_id"])
             continue
         _check_answered(waiting, f"{path}.role")
-        calls = message.get("tool_calls") or ()
         if message.get("content") is None and role != "assistant":
             raise missing(f"{path}.content")
-        waiting = [str(call.get("id")) for call in calls]
+        waiting = list(_call_ids(message.get("tool_calls") or [], f"{path}.tool_calls"))
     _check_answered(waiting, f"messages[{len(messages)}]")
+
+
+def _call_ids(calls: Any, path: str) -> Iterator[str]:
+    if not isinstance(calls, list):
+        msg = f"Invalid type for '{path}': expected an array of objects."
+        raise OpenAIRejectedError(msg, param=path, code="invalid_type")
+    for index, call in enumerate(calls):
+        if not isinstance(call, Mapping):
+            raise _no_object(f"{path}[{index}]")
+        yield str(call.get("id"))
 
 
 def _check_answered(waiting: Sequence[str], path: str) -> None:
@@ -104,6 +116,11 @@ def _check_answered(waiting: Sequence[str], path: str) -> None:
             f"have response messages: {', '.join(waiting)}"
         )
         raise OpenAIRejectedError(msg, param=path)
+
+
+def _no_object(path: str) -> OpenAIRejectedError:
+    msg = f"Invalid type for '{path}': expected an object."
+    return OpenAIRejectedError(msg, param=path, code="invalid_type")
 
 
 def _check_items(body: Body, facts: ModelFacts) -> None:
@@ -124,8 +141,7 @@ def _check_items(body: Body, facts: ModelFacts) -> None:
 
 def _check_item(path: str, item: Any, facts: ModelFacts) -> None:
     if not isinstance(item, Mapping):
-        msg = f"Invalid type for '{path}': expected an object."
-        raise OpenAIRejectedError(msg, param=path, code="invalid_type")
+        raise _no_object(path)
     if (item.get("type") or "message") == "message":
         if item.get("role") not in ITEM_ROLES:
             raise bad_value(f"{path}.role", item.get("role"), ITEM_ROLES)

@@ -281,7 +281,7 @@ def host_facts(
         OptionError: An override names a host that there is not.
     """
     said = (overrides or {}).get(host, {}).get("host", host)
-    if said != host and said not in HOSTS:
+    if said != host and not (isinstance(said, str) and said in HOSTS):
         raise OptionError("facts", said, ", ".join(HOSTS))
     return HOSTS.get(said, HOSTS["compatible"])
 

@@ -3,12 +3,19 @@
 from itertools import count
 
 import pytest
+from broken_stores import BrokenStore
 from faulty_soak import DAY, SkewedClock
 from faulty_subjects import NAMED, is_stream
 from faulty_tricks import named
+from gemini_remote import SCOPE, World
 
 from promptcache import PromptCache
-from promptcache.receipts.events import CacheCreated, PlanningFailed, Settled
+from promptcache.receipts.events import (
+    CacheCreated,
+    PlanningFailed,
+    Settled,
+    StoreFailed,
+)
 
 TALK = ["What is a tender?"]
 JUMPS = [3_600.0, 0.0, 400 * DAY, -400 * DAY, -DAY, -60.0, 0.0, 0.5]
@@ -98,3 +105,31 @@ async def test_what_is_refused_is_tried_again_after_a_jump_back(jumpy, clock, fa
     await subject.close(clients)
 
     assert faulty.met["cached"][-1].ours == "cache_control"
+
+
+def test_what_pauses_goes_on_after_a_jump_back(clock):
+    """A refusal, a secret that could not be read, an event that was told: all again."""
+    world = World(clock=clock)
+    store = BrokenStore(world.store)
+    worker = world.worker()
+    unread = world.worker(store)
+    refused = worker.key(SCOPE, b"digest")
+    world.remote.fail("too_small", 400)
+    clock.skew = 400 * DAY
+
+    assert worker.create(refused, world.creation()) is None
+    assert worker.backed_off(refused)
+    assert unread.key(SCOPE, b"digest") == b""
+    assert len(world.told(StoreFailed)) == 1
+
+    clock.skew = 0.0
+    assert unread.key(SCOPE, b"digest") == b""
+    assert len(world.told(StoreFailed)) == 2
+
+    store.left, clock.skew = None, -60.0
+    assert not worker.backed_off(refused)
+    assert unread.key(SCOPE, b"digest") == refused
+
+    world.remote.fail("too_small", 400)
+    assert worker.create(refused, world.creation()) is None
+    assert worker.backed_off(refused)

@@ -1,5 +1,7 @@
 """What is known of prefixes stays sound when some of them turn out to be lost."""
 
+import os
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +56,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500 if os.environ.get("FAULTS") == "all" else 150)
 @given(STEPS)
 def test_nothing_is_built_on_itself(steps):
     """Whatever is sent and lost: a chain of entries ends, always further in front."""

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from faulty_subjects import NAMED, SUBJECTS
+from faulty_subjects import NAMED, SUBJECTS, cells
 from faulty_tricks import HASTY, REFUSALS, SINGLE, named
 from faulty_twins import ended
 
@@ -14,7 +14,6 @@ SECONDS = 30.0
 HASTY_SECONDS = (0.5, 2.0, 8.0)
 DAY = 86_400.0
 QUESTION = ["What is a tender?"]
-WAYS = [(subject.name, way) for subject in SUBJECTS for way in subject.ways]
 
 pytestmark = pytest.mark.usefixtures("implicit_only")
 
@@ -50,7 +49,7 @@ async def both(subject, way, pair, faulty, script):
     return ends, met
 
 
-@pytest.mark.parametrize(("name", "way"), WAYS)
+@pytest.mark.parametrize(("name", "way"), cells(SUBJECTS))
 async def test_single_faults(name, way, twins, faulty):
     """The same answer or the same error, after as many requests."""
     subject, found = NAMED[name], {}
@@ -65,16 +64,11 @@ async def test_single_faults(name, way, twins, faulty):
     assert found == {}
 
 
-def whole_and_streamed(subjects):
-    """Return two ways of each subject; the others differ by `await` alone."""
-    return [(it.name, way) for it in subjects for way in list(it.ways)[::2]]
-
-
 MARKED = [subject for subject in SUBJECTS if subject.provider != "google"]
 SDKS = [subject for subject in SUBJECTS if subject.name.startswith("sdk.")]
 
 
-@pytest.mark.parametrize(("name", "way"), whole_and_streamed(MARKED))
+@pytest.mark.parametrize(("name", "way"), cells(MARKED))
 async def test_refusals(name, way, twins, faulty):
     """A gateway that refuses a field of ours is asked once more, and then never."""
     subject, found = NAMED[name], {}
@@ -92,7 +86,7 @@ async def test_refusals(name, way, twins, faulty):
     assert found == {}
 
 
-@pytest.mark.parametrize(("name", "way"), whole_and_streamed(SDKS))
+@pytest.mark.parametrize(("name", "way"), cells(SDKS))
 async def test_another_try(name, way, twins, faulty):
     """Where the SDK tries again, both send as often, whatever is refused between."""
     subject, found = NAMED[name], {}
@@ -107,14 +101,13 @@ async def test_another_try(name, way, twins, faulty):
     assert found == {}
 
 
-@pytest.mark.parametrize("subject", SUBJECTS, ids=lambda subject: subject.name)
-async def test_time_outs(subject, faulty, cache):
+@pytest.mark.parametrize(("name", "way"), cells(SUBJECTS, streams_only=True))
+async def test_time_outs(name, way, faulty, cache):
     """A server that says nothing, or stops within an answer, is waited for alike."""
+    subject = NAMED[name]
     for seconds in HASTY_SECONDS:
         asked = [
-            _waited_out(subject, way, fault, faulty, cache, seconds)
-            for way in list(subject.ways)[::3]
-            for fault in HASTY
+            _waited_out(subject, way, fault, faulty, cache, seconds) for fault in HASTY
         ]
         told = await asyncio.gather(*asked)
         # On a slow machine the time may be over before anything was sent.

@@ -18,7 +18,7 @@ from faulty_soak import FIGURES, SkewedClock, Soak
 from promptcache import PromptCache
 from promptcache.receipts.events import Settled
 
-CALLS = int(os.environ.get("SOAK", "300"))
+CALLS = int(os.environ.get("SOAK", "150"))
 SEED = int(os.environ.get("SOAK_SEED", "9"))
 HOUR = 3600.0
 

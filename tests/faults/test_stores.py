@@ -3,8 +3,10 @@
 import contextlib
 import resource
 import shutil
+import sqlite3
 import subprocess
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +16,13 @@ from sharing_workers import stored
 
 from promptcache import PromptCache
 from promptcache.providers.gemini import keeper
-from promptcache.receipts.events import PlanningFailed, Settled, StoreFailed
+from promptcache.receipts.events import (
+    CacheCreated,
+    PlanningFailed,
+    Settled,
+    StoreFailed,
+)
+from promptcache.state import database
 from promptcache.state.memory import MemoryStore
 from promptcache.state.opening import open_store
 
@@ -179,6 +187,61 @@ async def test_a_home_that_is_no_directory(tmp_path, make_world):
     assert len(world.told(Settled)) == world.asked
 
 
+async def test_a_file_that_may_only_be_read(tmp_path, make_world, faulty):
+    """As on a file system that was mounted anew: it is told of, and used later."""
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    world, connect = make_world(url), sqlite3.connect
+
+    def connected(address, **given):
+        return connect(address.replace("mode=rw", "mode=ro"), **given)
+
+    await world.ask()
+    world.cache.store.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database.sqlite3, "connect", connected)
+        for _ in range(3):
+            await world.ask(seconds=HOUR)
+        failures = world.told(StoreFailed)
+        world.cache.keeper.idle()
+        world.events.clear()
+    for _ in range(3):
+        await world.ask(seconds=HOUR)
+    world.cache.close()
+    store = open_store(url)
+    learned = stored(store, now=faulty.clock.now())
+    store.close()
+
+    assert [it for it in failures if "readonly" in it.what]
+    assert world.told(StoreFailed) == []
+    assert world.told(PlanningFailed) == []
+    assert learned
+
+
+@pytest.mark.parametrize("home", ["none", "a file"])
+async def test_a_home_that_cannot_be_used(home, tmp_path, make_world, monkeypatch):
+    """Handles stay in memory, which one event says, and are created all the same."""
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").write_text("a file")
+    world = make_world(None)
+    if home == "none":
+        # The SDKs look for files of theirs in it before.
+        monkeypatch.setattr(Path, "expanduser", _nowhere)
+    for _ in range(6):
+        await world.ask(seconds=310.0)
+        world.cache.keeper.idle()
+
+    assert len(world.told(StoreFailed)) == 1
+    assert "in memory" in world.told(StoreFailed)[0].what
+    assert world.told(CacheCreated)
+    assert world.told(PlanningFailed) == []
+
+
+def _nowhere(path):
+    raise RuntimeError(path)
+
+
 class Stuck(MemoryStore):
     """A store that does not answer before it is let go."""
 
@@ -195,13 +258,7 @@ class Stuck(MemoryStore):
         return found
 
 
-UNREAD = pytest.mark.xfail(
-    raises=AssertionError,
-    reason="until the secret is read, a Gemini request asks the store for it itself",
-)
-
-
-@pytest.mark.parametrize("since", [pytest.param("start", marks=UNREAD), "later"])
+@pytest.mark.parametrize("since", ["start", "later"])
 async def test_a_store_that_does_not_answer(since, make_world, monkeypatch):
     """No call waits for it, from the first one on."""
     monkeypatch.setattr(keeper, "_START_SECONDS", 0.05)
@@ -273,6 +330,34 @@ async def test_a_server_that_is_killed_and_comes_back(tmp_path, make_world, faul
 
     # The history, and the keeper for what it does by itself.
     assert sum("sharing history" in it.what for it in failures) == 1
+    assert world.told(StoreFailed) == []
+    assert world.told(PlanningFailed) == []
+    assert learned
+
+
+async def test_a_server_that_is_full(tmp_path, make_world, faulty):
+    """Calls go on; what could not be told is told once there is room."""
+    with redis_server(tmp_path) as url:
+        world = make_world(url)
+        await world.ask()
+        import redis  # noqa: PLC0415  # the line above has skipped without it
+
+        with redis.Redis.from_url(url) as client:
+            client.config_set("maxmemory", "1")
+            for _ in range(3):
+                await world.ask(seconds=HOUR)
+            failures = world.told(StoreFailed)
+            world.cache.keeper.idle()
+            world.events.clear()
+            client.config_set("maxmemory", "0")
+        for _ in range(3):
+            await world.ask(seconds=HOUR)
+        world.cache.close()
+        store = open_store(url)
+        learned = stored(store, now=faulty.clock.now())
+        store.close()
+
+    assert [it for it in failures if "maxmemory" in it.what]
     assert world.told(StoreFailed) == []
     assert world.told(PlanningFailed) == []
     assert learned

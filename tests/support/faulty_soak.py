@@ -6,6 +6,7 @@ the ledger. All that is random comes from a seed, but for the order of threads.
 """
 
 import asyncio
+import gc
 import random
 import threading
 from collections import Counter
@@ -25,6 +26,7 @@ SECONDS, HASTY_SECONDS = 60.0, 1.0
 QUESTIONS = [f"What is known of the T {number}?" for number in range(9, 16)]
 SAID = "It was built in 1911."
 DAY = 86_400.0
+COLLECTED_EVERY = 250
 FIGURES = ("input_tokens", "read_tokens", "written_tokens")
 
 
@@ -104,6 +106,10 @@ class Soak:
         async with AsyncExitStack() as stack:
             worker = _Worker(self, name, stack, wants_async=wants_async)
             while (number := taken()) is not None:
+                if number % COLLECTED_EVERY == 0:
+                    # Here nobody holds a lock of httpcore's, which what is collected
+                    # may take; see `collector_at_rest`.
+                    gc.collect()
                 try:
                     await worker.call(number)
                 except Exception as error:  # noqa: BLE001 - else a thread ends unseen

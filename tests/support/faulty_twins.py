@@ -8,7 +8,7 @@ _IDS = re.compile(
     r"(req|msg|chatcmpl|resp)[_-]\w+|0x[0-9a-f]+|:\d{4,5}\b|ws-\w+-key"
     # What depends on the usage within an answer, which may differ.
     r"|received \d+ (bytes, expected|of) \d+|IncompleteRead\([^)]*\)"
-    r"|(?<=Raw response: ).*",
+    r"|(?<=Raw response: ).*|(?<=Unfinished stream: ).*",
     re.DOTALL,
 )
 
@@ -32,4 +32,5 @@ def _one(error):
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     status = getattr(error, "status_code", getattr(error, "code", None))
     shown = status if isinstance(status, int) else None
-    return kind, shown, _IDS.sub("…", str(error))
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    return kind, shown, _IDS.sub("…", str(error)), headers.get("retry-after")

@@ -8,6 +8,7 @@ from pathlib import Path
 import certifi
 import pytest
 from hypothesis import settings
+from slow_tests import is_slow
 
 from promptcache import Limits, PromptCache, defaults
 from promptcache.emulator import Emulator
@@ -43,6 +44,19 @@ os.environ["SSL_CERT_FILE"] = str(_AUTHORITY)
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the slow tests, before those are left out that are not wanted."""
+    for item in items:
+        if is_slow(item.nodeid):
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_xdist_auto_num_workers():
+    """Return one more worker than there are cores: a third of the time tests wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish():

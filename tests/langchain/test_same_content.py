@@ -46,9 +46,12 @@ PROMPT = ChatPromptTemplate.from_messages(
 )
 
 
+PLANNED = ("no cached content", "split ", "tail ")
+
+
 def changes(receipt):
     """Return what a receipt says was changed; plans are noted as well."""
-    return [it for it in receipt.notes if not it.startswith(("split ", "tail "))]
+    return [it for it in receipt.notes if not it.startswith(PLANNED)]
 
 
 class Shelf(BaseRetriever):

@@ -62,7 +62,9 @@ def pasts(draw, request_):
     """Return a past of a request in which its blocks may be anything."""
     place = st.integers(-1, request_.length - 1)
     shared = draw(place)
-    entry = draw(st.one_of(st.just(shared), st.integers(-1, shared)))
+    # Nothing that is shorter than every provider's minimum is alive.
+    long = [it for it in range(shared + 1) if request_.blocks.tokens[it] >= LEAST]
+    entry = draw(st.sampled_from([*reversed(long), -1]))
     chance = st.builds(Chance, st.floats(0, 1), st.floats(0, 0.3))
     again = st.builds(Again, chance, chance)
     head = request_.system_end
@@ -92,6 +94,7 @@ def known(*, marks=True):
 
 
 rules_given = st.sampled_from([ANTHROPIC, OPENAI, RESPONSES])
+LEAST = 1_024
 policies = st.sampled_from(
     [AUTO, Policy.fixed(), Policy.fixed(tools=None, system=None, tail=None)]
 )

@@ -86,6 +86,8 @@ class Served:
     """Whether the provider caches what nobody has marked."""
     stock_reads: ClassVar[bool] = True
     """Whether it finds a head again that nobody has marked."""
+    repeats: ClassVar[bool] = False
+    """Whether other suites have shown most of it, so that all is run on demand only."""
     writes: ClassVar[bool] = True
     """Whether LangChain reports what was written."""
 

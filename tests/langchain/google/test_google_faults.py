@@ -35,7 +35,7 @@ def kind():
     return "developer"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def collected_here():
     """Have what others leave open collected here, where their warnings are ignored."""
     yield

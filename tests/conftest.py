@@ -54,6 +54,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """Return one more worker than there are cores: a third of the time tests wait."""
     return (os.cpu_count() or 1) + 1

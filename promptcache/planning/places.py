@@ -54,8 +54,12 @@ def markable(outline: Outline, position: int) -> int:
 
 
 def reaches(outline: Outline, position: int, rules: Rules) -> bool:
-    """Tell whether the prefix that ends with a block is long enough to be cached."""
-    return outline.blocks.tokens[position] >= SLACK * rules.minimum_tokens
+    """Tell whether the prefix that ends with a block is long enough to be cached.
+
+    Nothing ends at -1.
+    """
+    shortest = SLACK * rules.minimum_tokens
+    return position >= 0 and outline.blocks.tokens[position] >= shortest
 
 
 def lasting_ends(

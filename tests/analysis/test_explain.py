@@ -405,3 +405,12 @@ def test_a_body_that_cannot_be_read():
         explain([body(), body(messages="hello")])
     with pytest.raises(OptionError, match="request 1"):
         explain(body(messages=[{"role": "system", "content": "s"}, 7]))
+
+
+@pytest.mark.parametrize("key", [None, "a key of the caller's"])
+def test_a_request_without_a_block(key):
+    """It is explained: nothing of it can be cached."""
+    body = {"model": "gpt-6.1-sol", "messages": [], "prompt_cache_key": key}
+    (request,) = explain(body).requests
+
+    assert request.breakpoints == ()

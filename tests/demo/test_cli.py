@@ -360,7 +360,7 @@ def test_live_with_one_key(provider, monkeypatch, name, left):
     assert {provider_of(row.model) for row in asked(provider)} == {left}
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.03, 0.24, 0.5, 1.3])
+@pytest.mark.parametrize("limit", [0.0, 0.03, 0.1, 0.24, 0.4, 0.5, 0.7, 1.2, 1.4])
 def test_limit(provider, limit):
     """The bill never passes the limit, whichever run it ends in."""
     done = run("--live", "--json", "--limit-usd", str(limit))

@@ -18,7 +18,7 @@ from promptcache.emulator.rules.settings import Settings
 from promptcache.providers import Request
 from promptcache.providers.anthropic import ANTHROPIC
 
-REQUESTS = 2_500 * TIMES
+REQUESTS = 10_000 * TIMES
 TURNS = 8
 MODELS = ["claude-sonnet-5-5", "claude-opus-5-5", "claude-sonnet-5", "claude-haiku-4-5"]
 MID_SYSTEM = {"claude-sonnet-5-5", "claude-opus-5-5"}

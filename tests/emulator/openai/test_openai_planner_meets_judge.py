@@ -18,7 +18,7 @@ from promptcache import PromptCache, options
 from promptcache.emulator import OpenAISettings
 from promptcache.providers import Request
 
-REQUESTS = 2_500 * TIMES
+REQUESTS = 10_000 * TIMES
 TURNS = 7
 AT_ONCE = 6
 LISTS = ("messages", "input", "previous_response_id")

@@ -40,7 +40,7 @@ soak:  ## SOAK calls with random faults, each beside the stock class's
 	SOAK=$${SOAK:-10000} $(PYTHON) -m pytest -s --timeout 0 tests/faults/test_soak.py
 
 places:  ## forks, loops, blocking calls and crowds, all of them
-	PLACES=all CROWD=5 $(PYTHON) -m pytest --timeout 0 tests/places
+	PLACES=all CROWD=2 $(PYTHON) -m pytest --timeout 0 tests/places
 
 audit:  ## known vulnerabilities in what is installed; fails if any cannot be looked up
 	$(PYTHON) tests/security/audit.py

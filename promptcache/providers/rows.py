@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from math import inf
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -37,13 +38,20 @@ def laid_over(row: Row, fields: Mapping[str, Any], allowed: str) -> Row:
     """
     if not fields:
         return row
-    kinds = get_type_hints(type(row))
+    kind: Any = type(row)
+    kinds = _kinds(kind)
     try:
         read = {name: _read(value, kinds[name]) for name, value in fields.items()}
     except (KeyError, ValueError) as error:
         raise OptionError("facts", dict(fields), allowed) from error
     changed: Row = replace(row, **read)  # type: ignore[type-var]
     return changed
+
+
+@cache
+def _kinds(row: type) -> Mapping[str, Any]:
+    """Return the types of a row's fields; each request of a changed row asks."""
+    return get_type_hints(row)
 
 
 def _read(value: Any, kind: Any) -> Any:

@@ -14,7 +14,6 @@ import stat
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from threading import Lock
@@ -73,6 +72,8 @@ class JsonlReceipts:
         self._keep = keep
         self._lock = Lock()
         self._lines: deque[bytes] = deque()
+        self._is_due = False
+        """Whether a thread will write what is in `_lines`, and has not begun."""
         self._file: FileIO | None = None
         self._identity: tuple[int, int] | None = None
         self._finish: Callable[[], object] = bool
@@ -85,11 +86,16 @@ class JsonlReceipts:
         if not isinstance(event, Settled):
             return
         self._lines.append(to_line(event.receipt))
-        # There is no loop, or one that is closing and takes no more work.
-        with suppress(RuntimeError):
-            asyncio.get_running_loop().run_in_executor(None, self._write)
-            return
-        self._write()
+        try:
+            loop = asyncio.get_running_loop()
+            # One that waits is enough: a slow disk holds two of the loop's threads at
+            # most, not all of them.
+            if not self._is_due:
+                self._is_due = True
+                loop.run_in_executor(None, self._write)
+        except RuntimeError:
+            # There is no loop, or one that is closing and takes no more work.
+            self._write()
 
     def close(self) -> None:
         """Close the file; a later receipt opens it again."""
@@ -109,6 +115,7 @@ class JsonlReceipts:
         """Go on in the child of a fork: its parent writes what is not written yet."""
         self._lock = Lock()
         self._lines = deque()
+        self._is_due = False
 
     def __enter__(self) -> "JsonlReceipts":
         return self
@@ -125,6 +132,7 @@ class JsonlReceipts:
         """Write the lines that nobody else is writing, in their order."""
         failure: OSError | None = None
         with undisturbed(), self._lock:
+            self._is_due = False
             while self._lines:
                 try:
                     self._append(self._lines.popleft())

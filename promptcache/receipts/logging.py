@@ -29,10 +29,10 @@ from promptcache.receipts.events import (
     StoreFailed,
     UsageMissing,
 )
+from promptcache.receipts.visible import plain
 from promptcache.state.forks import ForkSafeLock
 
 __all__ = ["LoggingListener"]
-from promptcache.receipts.visible import plain
 
 _LOGGER = logging.getLogger("promptcache")
 _LOGGER.addHandler(logging.NullHandler())

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import google.generativeai as sdk
 from google.ai import generativelanguage as glm
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import GoogleAPICallError, ServerError
 from google.api_core.gapic_v1.method import DEFAULT
 from google.api_core.timeout import TimeToDeadlineTimeout
 from google.generativeai import client as configured
@@ -210,6 +210,8 @@ class Seam:
         self, error: Exception, prepared: "Prepared"
     ) -> Flow[tuple[int, str] | None]:
         """Return the status and the words of a refusal; None if it was none."""
+        if isinstance(error, ServerError):
+            return None
         if isinstance(error, GoogleAPICallError):
             return status_of(error) or 0, words_of(error) or ""
         name = wire.named(prepared.body)
